@@ -1,0 +1,3 @@
+provider "docker" {
+  adopt = ["unowned", "not an owner"]
+}

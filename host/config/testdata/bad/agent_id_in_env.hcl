@@ -1,0 +1,10 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  env = {
+    LOG_LEVEL = "info"
+    AGENT_ID  = "me"
+  }
+}

@@ -1,0 +1,3 @@
+provider "docker" {
+  command = "bin/berth-provider-docker"
+}

@@ -1,0 +1,3 @@
+provider "docker" {
+  command = "/usr/bin/../bin/x"
+}

@@ -1,0 +1,5 @@
+provider "docker" {
+  config {
+    retries = 1 / 0
+  }
+}

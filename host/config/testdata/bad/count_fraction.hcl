@@ -1,0 +1,3 @@
+lifecycle {
+  max_creating = 1.5
+}

@@ -1,0 +1,3 @@
+lifecycle {
+  max_lifetime = "7d"
+}

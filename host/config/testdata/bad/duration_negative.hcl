@@ -1,0 +1,3 @@
+lifecycle {
+  stop_grace = "-1s"
+}

@@ -1,0 +1,3 @@
+lifecycle {
+  create_timeout = "soon"
+}

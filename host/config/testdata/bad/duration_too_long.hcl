@@ -1,0 +1,3 @@
+lifecycle {
+  max_lifetime = "100000h"
+}

@@ -1,0 +1,3 @@
+lifecycle {
+  sweep_interval = "0s"
+}

@@ -1,0 +1,8 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  endpoint = "publish"
+  port = 80
+}

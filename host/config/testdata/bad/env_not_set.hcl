@@ -1,0 +1,1 @@
+owner = env("BERTH_NOT_SET")

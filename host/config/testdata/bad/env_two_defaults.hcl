@@ -1,0 +1,1 @@
+owner = env("A", "b", "c")

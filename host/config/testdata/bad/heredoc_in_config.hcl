@@ -1,0 +1,8 @@
+provider "docker" {
+  config {
+    token = <<EOT
+hunter2
+EOT
+    pull  = ["never"]
+  }
+}

@@ -1,0 +1,4 @@
+lifecycle {
+  max_ttl      = "48h"
+  max_lifetime = "24h"
+}

@@ -1,0 +1,12 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  mount "chat" {
+    source = "/srv/a"
+    target = "/a"
+    create = true
+    mode   = "4755"
+  }
+}

@@ -1,0 +1,10 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  mount "chat" {
+    source = "/srv/a"
+    target = "/workspace/../etc"
+  }
+}

@@ -1,0 +1,9 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  mount "chat" {
+    source = "/srv/chat"
+  }
+}

@@ -1,0 +1,9 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  resources {
+    pids = -1
+  }
+}

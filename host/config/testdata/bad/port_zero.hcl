@@ -1,0 +1,7 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  port = 0
+}

@@ -1,0 +1,10 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  port = 80
+  ready {
+    timeout = "3s"
+  }
+}

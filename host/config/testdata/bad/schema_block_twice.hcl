@@ -1,0 +1,8 @@
+provider "docker" {
+  config {
+    log {
+    }
+    log {
+    }
+  }
+}

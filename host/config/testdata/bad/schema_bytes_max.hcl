@@ -1,0 +1,7 @@
+provider "docker" {
+  config {
+    log {
+      max_size = "3GiB"
+    }
+  }
+}

@@ -1,0 +1,6 @@
+provider "docker" {
+  config {
+  }
+  config {
+  }
+}

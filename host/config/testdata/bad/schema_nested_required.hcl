@@ -1,0 +1,7 @@
+provider "docker" {
+  config {
+    registry {
+      password = "hunter2"
+    }
+  }
+}

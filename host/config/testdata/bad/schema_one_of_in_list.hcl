@@ -1,0 +1,5 @@
+provider "docker" {
+  config {
+    allow = ["host_network", "docker_sock"]
+  }
+}

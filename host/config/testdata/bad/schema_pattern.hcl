@@ -1,0 +1,10 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  config {
+    runtime = "runc"
+    user    = "agent"
+  }
+}

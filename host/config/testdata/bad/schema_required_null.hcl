@@ -1,0 +1,9 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  config {
+    runtime = null
+  }
+}

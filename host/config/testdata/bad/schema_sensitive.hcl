@@ -1,0 +1,6 @@
+provider "docker" {
+  config {
+    token = ["hunter2-secret"]
+    pull  = "sometimes"
+  }
+}

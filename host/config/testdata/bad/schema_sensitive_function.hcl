@@ -1,0 +1,5 @@
+provider "docker" {
+  config {
+    token = env("BERTH_TOKEN_NOT_SET")
+  }
+}

@@ -1,0 +1,7 @@
+provider "docker" {
+  config {
+    logs {
+      max_size = "1MiB"
+    }
+  }
+}

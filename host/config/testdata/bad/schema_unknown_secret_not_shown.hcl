@@ -1,0 +1,5 @@
+provider "docker" {
+  config {
+    tokn = "hunter2-secret"
+  }
+}

@@ -1,0 +1,9 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  config {
+    user = session.agent_id
+  }
+}

@@ -1,0 +1,3 @@
+provider "docker" {
+  env = { CHAT = session.chat_id }
+}

@@ -1,0 +1,7 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  env = { S = sesion.id }
+}

@@ -1,0 +1,10 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  mount "chat" {
+    source = "/srv/chats/${session.chatid}"
+    target = "/workspace/chat"
+  }
+}

@@ -1,0 +1,3 @@
+provider "docker" {
+  sha256 = "abc123"
+}

@@ -1,0 +1,3 @@
+control {
+  socket = "berth.sock"
+}

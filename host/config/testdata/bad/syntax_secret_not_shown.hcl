@@ -1,0 +1,5 @@
+provider "docker" {
+  config {
+    token = "hunter2 is secret"" oops
+  }
+}

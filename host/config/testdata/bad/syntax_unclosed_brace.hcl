@@ -1,0 +1,2 @@
+lifecycle {
+  max_ttl = "1h"

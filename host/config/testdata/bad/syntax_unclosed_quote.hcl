@@ -1,0 +1,2 @@
+state_dir = "/srv/berth
+owner = "a"

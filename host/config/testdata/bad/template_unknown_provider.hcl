@@ -1,0 +1,6 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "dokcer"
+}

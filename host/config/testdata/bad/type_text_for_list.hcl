@@ -1,0 +1,1 @@
+volume_roots = "/srv/volumes"

@@ -1,0 +1,9 @@
+provider "docker" {
+}
+
+template "default" {
+  provider = "docker"
+  limit {
+    sessions = 1
+  }
+}

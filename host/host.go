@@ -1,0 +1,291 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/berth-dev/berth/host/config"
+	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/host/internal/lifecycle"
+	"github.com/berth-dev/berth/host/internal/metrics"
+	"github.com/berth-dev/berth/host/internal/ready"
+	"github.com/berth-dev/berth/host/internal/statedir"
+	"github.com/berth-dev/berth/host/internal/supervisor"
+	"github.com/berth-dev/berth/sdk/launch"
+)
+
+// stopGrace bounds what a host that stops waits for its work in flight.
+const stopGrace = 15 * time.Second
+
+// Host keeps sessions. Make one with New, Run it once; its verbs may be called from any
+// goroutine in between, and fail with CodeUnavailable before the providers are ready.
+type Host struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	dir      *statedir.Dir
+	store    lease.Store
+	engine   *lifecycle.Engine
+	metrics  *metrics.Metrics
+	gatherer prometheus.Gatherer
+	slots    []*slot // in the order of the configuration
+
+	mu      sync.Mutex
+	state   runState
+	address string // where the endpoints are served, once they are
+}
+
+type runState int
+
+const (
+	made runState = iota
+	running
+	closed
+)
+
+// slot is one provider block and its supervisor.
+type slot struct {
+	cfg        *config.Provider
+	supervisor *supervisor.Supervisor
+}
+
+// New makes a host: it takes the lock of the state directory and reads the leases. It
+// starts nothing. Whoever does not Run it has to Close it.
+//
+// Errors: the state directory is another host's (its pid is named) or can't be used; the
+// lease store is of a newer version; the metrics are registered already.
+func New(cfg *config.Config, opts Options) (_ *Host, err error) {
+	opts = opts.withDefaults()
+	h := &Host{cfg: cfg, log: opts.Logger}
+	for name := range opts.Providers {
+		if cfg.Provider(name) == nil {
+			return nil, fmt.Errorf("host: provider %q is linked in, but the configuration has no such block", name)
+		}
+	}
+	undo := true
+	defer func() {
+		if undo {
+			h.release()
+		}
+	}()
+	if h.dir, err = statedir.Open(cfg.StateDir, cfg.Owner); err != nil {
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	registerer := opts.Registerer
+	if registerer == nil {
+		registry := prometheus.NewRegistry()
+		registerer, h.gatherer = registry, registry
+	} else if g, ok := registerer.(prometheus.Gatherer); ok {
+		h.gatherer = g
+	}
+	if h.metrics, err = metrics.New(registerer); err != nil {
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	ctx := context.Background()
+	store, err := lease.Open(ctx, h.dir.Leases(), lease.Options{Owner: h.dir.Owner(), Observe: h.metrics.LeaseCommit, Logger: h.log})
+	if err != nil {
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	h.store = store
+	if moved := store.Damaged(); moved != "" {
+		h.log.Error("the lease store was damaged and was moved aside; sessions of before are lost, their sandboxes are left alone", "moved_to", moved)
+	}
+	if err := h.assemble(ctx, opts); err != nil {
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	undo = false
+	return h, nil
+}
+
+// assemble makes the engine and a supervisor for each provider block.
+func (h *Host) assemble(ctx context.Context, opts Options) (err error) {
+	var templates []lifecycle.Template
+	for _, t := range h.cfg.Templates {
+		templates = append(templates, template{t: t, volumeRoots: h.cfg.VolumeRoots})
+	}
+	l := h.cfg.Lifecycle
+	h.engine, err = lifecycle.New(ctx, lifecycle.Options{
+		Owner: h.dir.Owner(),
+		Limits: lifecycle.Limits{
+			SweepInterval: l.SweepInterval, StopGrace: l.StopGrace, CreateTimeout: l.CreateTimeout,
+			EndedRetention: l.EndedRetention, MaxTTL: l.MaxTTL, MaxLifetime: l.MaxLifetime,
+			MaxSessions: l.MaxSessions, MaxCreating: l.MaxCreating, MaxReaping: l.MaxReaping,
+		},
+		Store: h.store, Templates: templates, Prober: ready.Prober{},
+		Observer: observer{metrics: h.metrics, tracer: opts.TracerProvider.Tracer(instrumentation)},
+		Logger:   h.log, Suspended: suspended,
+	})
+	if err != nil {
+		return err
+	}
+	h.metrics.Sessions(h.counts)
+	run, err := launch.PrepareRunDir(h.cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	h.pruneCache(ctx)
+	for _, p := range h.cfg.Providers {
+		s, err := supervisor.New(supervisor.Options{
+			Name:     p.Name,
+			Launcher: launcher(h.cfg, p, opts, h.dir.Plugins(), run),
+			Settings: p,
+			Owner:    h.dir.Owner(),
+			Engine:   refusing{h.engine, h.cfg},
+			Observer: h.metrics,
+			Logger:   h.log.With("provider", p.Name),
+		})
+		if err != nil {
+			return err
+		}
+		h.slots = append(h.slots, &slot{cfg: p, supervisor: s})
+		h.engine.Attach(p.Name, s)
+	}
+	return nil
+}
+
+// Owner is the id that this host writes on everything it makes.
+func (h *Host) Owner() string { return h.dir.Owner() }
+
+// Run starts the plugins, keeps the deadlines and serves metrics.address, until ctx is
+// done or a required provider can't be had. It then takes nothing new, ends the creates
+// in flight so that they leave nothing, ends the plugins, and lets go of the state
+// directory. Sandboxes stay. It may be called once.
+func (h *Host) Run(ctx context.Context) error {
+	h.mu.Lock()
+	if h.state != made {
+		h.mu.Unlock()
+		return errors.New("host: Run may be called once, and not after Close")
+	}
+	h.state = running
+	h.mu.Unlock()
+	defer h.Close()
+
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	plugins, stopPlugins := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPlugins()
+	web, err := h.listen()
+	if err != nil {
+		return err
+	}
+
+	var work sync.WaitGroup
+	work.Go(func() { web.serve(plugins, fail) })
+	for _, s := range h.slots {
+		work.Go(func() {
+			if err := s.supervisor.Run(plugins); err != nil {
+				h.log.Error("a plugin did not end", "provider", s.cfg.Name, "err", err)
+			}
+		})
+		if s.cfg.Required {
+			work.Go(func() { h.require(ctx, s, fail) })
+		}
+	}
+	h.log.Info("the host runs", "owner", h.Owner(), "state_dir", h.cfg.StateDir, "providers", len(h.slots), "templates", len(h.cfg.Templates))
+	h.engine.Run(ctx, stopGrace) // until ctx is done
+	h.log.Info("the host stops; sandboxes stay", "reason", context.Cause(ctx))
+	stopPlugins()
+	work.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return nil
+}
+
+// Close lets go of the state directory of a host that is not run. After Run it does
+// nothing.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state == closed {
+		return nil
+	}
+	h.state = closed
+	return h.release()
+}
+
+func (h *Host) release() error {
+	var errs []error
+	if h.metrics != nil {
+		h.metrics.Close()
+	}
+	if h.store != nil {
+		errs = append(errs, h.store.Close())
+	}
+	if h.dir != nil {
+		errs = append(errs, h.dir.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Create makes a session and returns when its agent answers. See [CreateRequest].
+//
+// Errors: CodeInvalidArgument, CodeNotFound (template), CodeConflict, CodeUnavailable,
+// CodeResourceExhausted, CodeSandboxStartFailed; after each of them nothing is left.
+func (h *Host) Create(ctx context.Context, req CreateRequest) (Session, error) {
+	return h.engine.Create(ctx, req)
+}
+
+// Get answers from memory, for living sessions and for terminal records.
+// Errors: CodeInvalidArgument, CodeNotFound.
+func (h *Host) Get(_ context.Context, id string) (Session, error) { return h.engine.Get(id) }
+
+// List answers from memory, oldest first. Errors: CodeInvalidArgument.
+func (h *Host) List(_ context.Context, f Filter) ([]Session, error) { return h.engine.List(f) }
+
+// Extend pushes a session's deadline later, and never shortens. The new deadline is on
+// disk when it returns.
+//
+// Errors: CodeInvalidArgument (over max_ttl or max_lifetime), CodeNotFound,
+// CodeConflict (it has ended, is stopping, or has another deadline than was seen),
+// CodeUnavailable.
+func (h *Host) Extend(ctx context.Context, id string, req ExtendRequest) (Session, error) {
+	return h.engine.Extend(ctx, id, req)
+}
+
+// Stop ends what runs in the sandbox and keeps the sandbox until the session's deadline
+// or delete. A session that is stopped or has ended is success. Errors: CodeNotFound,
+// CodeUnavailable (the intent is kept), CodeSandboxStopFailed.
+func (h *Host) Stop(ctx context.Context, id string) (Session, error) { return h.engine.Stop(ctx, id) }
+
+// Delete removes the session's sandbox by force, in every state, and ends the session. A
+// session that has ended is success. Errors: CodeNotFound, CodeUnavailable (the intent
+// is kept), CodeSandboxStopFailed.
+func (h *Host) Delete(ctx context.Context, id string) error { return h.engine.Delete(ctx, id) }
+
+// Watch yields a snapshot, then synced, then an event for each change, until ctx is
+// done. A watcher that lags too far behind gets resync, and the sequence ends.
+func (h *Host) Watch(ctx context.Context) iter.Seq[Event] { return h.engine.Watch(ctx) }
+
+func (h *Host) counts() []metrics.SessionCount {
+	var list []metrics.SessionCount
+	for _, c := range h.engine.Counts() {
+		list = append(list, metrics.SessionCount{Provider: c.Provider, Template: c.Template, Status: string(c.Status), N: c.N})
+	}
+	return list
+}
+
+// pluginPath is where a provider's binary is: as it is written when that is absolute,
+// else in the plugin directory.
+func pluginPath(cfg *config.Config, p *config.Provider) (string, error) {
+	if filepath.IsAbs(p.Command) {
+		return p.Command, nil
+	}
+	dir := cfg.PluginDir
+	if dir == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Dir(self)
+	}
+	return filepath.Join(dir, p.Command), nil
+}

@@ -1,0 +1,42 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockStep is how often a held lock is tried again.
+const lockStep = 20 * time.Millisecond
+
+// errLocked says that somebody else holds the file.
+var errLocked = errors.New("another process has the file open")
+
+// lock takes the exclusive lock of f, within timeout and ctx. It is the lock that bbolt
+// takes too; closing f releases it.
+func lock(ctx context.Context, f *os.File, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w, still after %v", errLocked, timeout))
+	defer cancel()
+	tick := time.NewTicker(lockStep)
+	defer tick.Stop()
+	for {
+		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err {
+		case nil:
+			return nil
+		case unix.EINTR:
+			continue
+		case unix.EWOULDBLOCK:
+		default:
+			return fmt.Errorf("lock: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}

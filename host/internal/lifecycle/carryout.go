@@ -1,0 +1,184 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// unknownOutcomeWait bounds how long a create whose outcome is unknown waits for the
+// provider to come back, before it is given up and cleaned up behind the caller's back.
+const unknownOutcomeWait = 10 * time.Second
+
+// carryOut makes the sandbox: slot, image, deadline, lease, sandbox, readiness, lease.
+// The session's token is held. life ends with a cause when somebody wants it to end; the
+// call to the provider's Create is not ended by that, so that its outcome is learnt.
+func (e *Engine) carryOut(life context.Context, s *session, t Template, b *backend, ttl time.Duration) (err error) {
+	select {
+	case b.creating <- struct{}{}:
+		defer release(b.creating)
+	case <-life.Done():
+		return context.Cause(life)
+	}
+	s.mu.Lock()
+	s.create.queued = false
+	s.mu.Unlock()
+
+	rec := s.record()
+	traced, op := e.observer.Operation(life, b.name, "create", OperationIDs{SessionID: s.id, ChatID: rec.ChatID})
+	var outcome provider.Outcome
+	defer func() { op.Done(string(outcome), err) }()
+
+	soft, cancel := context.WithTimeoutCause(traced, e.limits.CreateTimeout,
+		fmt.Errorf("create_timeout of %v passed", e.limits.CreateTimeout))
+	defer cancel()
+	kept, cancelKept := e.detach(traced)
+	defer cancelKept(nil)
+	hard, cancelHard := context.WithTimeout(kept, e.limits.CreateTimeout)
+	defer cancelHard()
+	// What a context's end means is in its cause, not in the error of the call it ended.
+	explain := func(err error) error {
+		if err != nil && soft.Err() != nil {
+			return context.Cause(soft)
+		}
+		return err
+	}
+
+	prepared, err := b.Prepare(soft, t.Image())
+	if err != nil {
+		return explain(err)
+	}
+	if err := e.fixDeadline(s, ttl); err != nil {
+		return err
+	}
+	rec = s.record()
+	spec, err := t.Spec(soft, SpecInput{
+		SessionID: s.id, ChatID: rec.ChatID, AgentID: rec.AgentID,
+		Volume: rec.Volume, VolumeHostPath: rec.VolumeHostPath,
+		CreatedAt: rec.CreatedAt, ExpiresAt: rec.ExpiresAt, Prepared: prepared,
+	})
+	if err != nil {
+		return explain(err)
+	}
+	spec.Name, spec.Owner, spec.RequestHash = rec.SandboxName, e.owner, rec.RequestHash
+	if err := e.amend(soft, s, func(r *lease.Record) error {
+		if r.State != lease.Creating {
+			return errDeleted
+		}
+		r.Identity = b.Status().Identity
+		return nil
+	}); err != nil {
+		return explain(err)
+	}
+
+	created, err := e.createOnce(hard, s, b, spec)
+	op.Measured()
+	if err != nil {
+		return err
+	}
+	outcome = created.Outcome
+	if err := e.accept(s, created, spec.Port); err != nil {
+		return err
+	}
+	if err := e.awaitReady(soft, s, b); err != nil {
+		return explain(err)
+	}
+	return explain(e.amend(soft, s, func(r *lease.Record) error {
+		if r.State != lease.Creating {
+			return errDeleted
+		}
+		r.State = lease.Running
+		return nil
+	}))
+}
+
+// fixDeadline fixes created-at and expires-at, from which moment the session can be
+// extended, and expires.
+func (e *Engine) fixDeadline(s *session, ttl time.Duration) error {
+	now := time.Now()
+	created := now.UTC().Truncate(time.Microsecond)
+	err := e.amendVisible(s, func(r *lease.Record) error {
+		if r.State != lease.Creating {
+			return errDeleted
+		}
+		r.CreatedAt, r.ExpiresAt = created, created.Add(ttl).Truncate(time.Microsecond)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.setDeadline(now, s.rec.ExpiresAt)
+	at := s.deadline
+	s.mu.Unlock()
+	s.closePlanned()
+	e.schedule.set(s, at)
+	return nil
+}
+
+// createOnce asks the provider for the sandbox. When the outcome of the call is unknown
+// it asks Get before it creates again, on a generation that was reconciled.
+func (e *Engine) createOnce(ctx context.Context, s *session, b *backend, spec provider.Spec) (provider.Created, error) {
+	created, err := b.Create(ctx, spec)
+	if class := provider.ClassOf(err); class != provider.Unavailable && class != provider.Canceled {
+		return created, err
+	}
+	wait, cancel := context.WithTimeout(ctx, unknownOutcomeWait)
+	defer cancel()
+	if b.WaitReady(wait) != nil {
+		return created, err
+	}
+	e.log.Info("the outcome of a create is unknown; looking for its sandbox", "session_id", s.id, "err", err)
+	sb, getErr := b.Get(wait, provider.Ref{Name: spec.Name})
+	switch {
+	case getErr == nil && sb.State == provider.StateRunning && sb.SessionID == spec.SessionID &&
+		sb.Owner == spec.Owner && sb.RequestHash == spec.RequestHash:
+		id, idErr := b.Identity(wait)
+		if idErr != nil {
+			return created, errors.Join(err, idErr)
+		}
+		return provider.Created{Outcome: provider.OutcomeAdopted, Sandbox: sb, Identity: id}, nil
+	case getErr == nil || isNotFound(getErr):
+		return b.Create(ctx, spec)
+	default:
+		return created, errors.Join(err, getErr)
+	}
+}
+
+// accept checks a provider's answer to Create and takes it into the record.
+func (e *Engine) accept(s *session, created provider.Created, port int) error {
+	sb := created.Sandbox
+	lie := func(format string, args ...any) error {
+		return &provider.Error{Class: provider.Internal, Op: "create", ID: s.id,
+			Message: "the provider's answer is refused: " + fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case created.Outcome != provider.OutcomeCreated && created.Outcome != provider.OutcomeAdopted:
+		return lie("outcome %q is neither created nor adopted", created.Outcome)
+	case sb.ID == "":
+		return lie("it has no sandbox id")
+	case sb.SessionID != s.id:
+		return lie("it is the sandbox of session %q", sb.SessionID)
+	case sb.Owner != e.owner:
+		return lie("it is the sandbox of owner %q", sb.Owner)
+	case created.Identity == "":
+		return lie("it does not say which backend it is of")
+	case port > 0 && (sb.Endpoint == nil || sb.Endpoint.IP == "" || sb.Endpoint.Port <= 0):
+		return lie("it has no endpoint, and port %d was asked for", port)
+	}
+	return e.amendVisible(s, func(r *lease.Record) error {
+		if r.State != lease.Creating {
+			r.SandboxID, r.Identity = sb.ID, created.Identity
+			return nil // the delete that waits will want the id
+		}
+		r.SandboxID, r.Identity = sb.ID, created.Identity
+		if sb.Endpoint != nil {
+			r.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
+		}
+		return nil
+	})
+}

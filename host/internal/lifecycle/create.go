@@ -1,0 +1,286 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// creation is a create in flight. The session's lock guards what changes in it.
+type creation struct {
+	minted    bool // nobody but the caller knows the session's id
+	recovered bool // of an earlier life; there is no goroutine behind it
+	waiters   int
+	queued    bool // waits for one of the provider's creating slots
+	cancel    context.CancelCauseFunc
+
+	done chan struct{} // closed when it is over
+	err  error         // read after done
+}
+
+func newCreation(minted bool) *creation {
+	return &creation{minted: minted, queued: true, done: make(chan struct{})}
+}
+
+func (s *session) interruptCreate(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.create != nil && s.create.cancel != nil {
+		s.create.cancel(cause)
+	}
+}
+
+// Create makes a session and returns when its agent answers. It is idempotent on the
+// session id: the same request again gets the same session, and joins a create that is
+// still under way. When ctx ends first the create goes on and can be joined, unless the
+// id was minted here: then it is torn down.
+//
+// Errors: CodeInvalidArgument, CodeNotFound (template), CodeConflict, CodeUnavailable,
+// CodeResourceExhausted, CodeSandboxStartFailed; after each of them nothing is left.
+func (e *Engine) Create(ctx context.Context, req CreateRequest) (Session, error) {
+	req, bad := req.normalize(e.limits.MaxTTL)
+	if bad != nil {
+		return Session{}, bad
+	}
+	minted := req.SessionID == ""
+	if minted {
+		req.SessionID = uuid.NewString()
+	}
+	for {
+		s, c, err := e.admit(ctx, req, minted)
+		if err != nil {
+			return Session{}, err
+		}
+		if c != nil {
+			return e.join(ctx, s, c)
+		}
+		rec := s.record()
+		if rec.State != lease.Deleting {
+			return e.view(rec), nil
+		}
+		// An earlier try failed and is being cleaned up: this one comes after it.
+		select {
+		case <-s.ended:
+		case <-ctx.Done():
+			return Session{}, req.fail(CodeUnavailable, "an earlier try of this session is still being cleaned up", context.Cause(ctx))
+		}
+	}
+}
+
+func (r CreateRequest) fail(code Code, message string, cause error) *Error {
+	return &Error{Code: code, Op: "create", ChatID: r.ChatID, SessionID: r.SessionID, Message: message, Err: cause}
+}
+
+// admit finds the session of an earlier call, with the create to join where one is in
+// flight, or begins a new one.
+func (e *Engine) admit(ctx context.Context, req CreateRequest, minted bool) (*session, *creation, error) {
+	hash := req.hash()
+	e.mu.Lock()
+	s, c, err := e.known(req, hash)
+	e.mu.Unlock()
+	if s != nil || err != nil {
+		return s, c, err
+	}
+
+	t, ok := e.templates[req.Template]
+	if !ok {
+		return nil, nil, req.fail(CodeNotFound, fmt.Sprintf("template %q is not in the configuration", req.Template), nil)
+	}
+	ttl := req.TTL
+	if ttl == 0 {
+		ttl = t.TTL()
+	}
+	volume := ""
+	if req.Volume != "" {
+		resolved, err := t.CheckVolume(req.Volume)
+		if err != nil {
+			return nil, nil, req.fail(codeFor(err, CodeInvalidArgument), "", err)
+		}
+		volume = resolved
+	}
+	b := e.backends[t.Provider()]
+	if b == nil || b.Status().State != Ready {
+		if b == nil {
+			return nil, nil, req.fail(CodeUnavailable, fmt.Sprintf("provider %q is not configured", t.Provider()), nil)
+		}
+		bad := b.notReady("create")
+		bad.ChatID, bad.SessionID = req.ChatID, req.SessionID
+		return nil, nil, bad
+	}
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s, c, err := e.known(req, hash); s != nil || err != nil {
+		return s, c, err
+	}
+	if e.closed {
+		return nil, nil, req.fail(CodeUnavailable, "", errStopping)
+	}
+	rec := lease.Record{
+		SessionID: req.SessionID, ChatID: req.ChatID, AgentID: req.AgentID,
+		Template: req.Template, Provider: t.Provider(), RequestHash: hash, TTL: req.TTL,
+		Volume: req.Volume, VolumeHostPath: volume, Metadata: req.Metadata,
+		SandboxName: sandboxName(e.owner, req.SessionID), Ready: t.Ready(), State: lease.Creating,
+	}
+	if full := e.counts.room(rec, e.limits.MaxSessions, t.Limits()); full != "" {
+		return nil, nil, req.fail(CodeResourceExhausted, full, nil)
+	}
+	s = newSession(rec)
+	s.token <- struct{}{} // the create's, until it is over
+	s.create = newCreation(minted)
+	s.create.waiters = 1
+	life, cancel := e.detach(ctx)
+	s.create.cancel = cancel
+	e.sessions[s.id] = s
+	e.counts.add(rec)
+	e.work.Go(func() { e.runCreate(life, s, t, b, ttl) })
+	return s, s.create, nil
+}
+
+// known looks for a session of the same id. e.mu is held.
+func (e *Engine) known(req CreateRequest, hash string) (*session, *creation, error) {
+	s, ok := e.sessions[req.SessionID]
+	if !ok {
+		return nil, nil, nil
+	}
+	s.mu.Lock()
+	rec, c := s.rec, s.create
+	if rec.RequestHash == hash && c != nil && rec.State == lease.Creating {
+		c.waiters++
+		s.mu.Unlock()
+		return s, c, nil
+	}
+	s.mu.Unlock()
+	conflict := func(message string) error {
+		bad := req.fail(CodeConflict, message, nil)
+		v := e.view(rec)
+		bad.Session = &v
+		return bad
+	}
+	switch {
+	case rec.RequestHash != hash:
+		return nil, nil, conflict("session " + s.id + " was made by another request; use an id of its own for each")
+	case rec.State == lease.Ended && rec.Ended.Reason == lease.Failed:
+		return nil, nil, nil
+	case rec.State == lease.Ended:
+		return nil, nil, conflict(fmt.Sprintf("session %s has ended: %s", s.id, rec.Ended.Reason))
+	case rec.State == lease.Deleting && rec.Reason != lease.Failed:
+		return nil, nil, conflict(fmt.Sprintf("session %s is being torn down: %s", s.id, rec.Reason))
+	}
+	return s, nil, nil
+}
+
+// join waits for a create on behalf of one caller.
+func (e *Engine) join(ctx context.Context, s *session, c *creation) (Session, error) {
+	select {
+	case <-c.done:
+		if c.err != nil {
+			return Session{}, c.err
+		}
+		return e.view(s.record()), nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	c.waiters--
+	abandoned := c.waiters == 0 && !c.recovered
+	queued, minted := c.queued, c.minted
+	s.mu.Unlock()
+	rec := s.record()
+	fail := func(code Code, message string) error {
+		return &Error{Code: code, Op: "create", ChatID: rec.ChatID, SessionID: s.id, Message: message, Err: context.Cause(ctx)}
+	}
+	if abandoned && (queued || minted) {
+		s.interruptCreate(errLeft)
+	}
+	switch {
+	case queued && !c.recovered:
+		return Session{}, fail(CodeResourceExhausted, fmt.Sprintf("max_creating is %d, and so many sandboxes are being created", e.limits.MaxCreating))
+	case minted:
+		return Session{}, fail(CodeUnavailable, "the caller left before the sandbox was ready; it is torn down")
+	default:
+		return Session{}, fail(CodeUnavailable, "the caller left before the sandbox was ready; the same session id joins it")
+	}
+}
+
+// detach makes a context for the engine's own work: it carries ctx's values (a trace)
+// and ends with the engine or with the returned function, not with the caller.
+func (e *Engine) detach(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(e.base, func() { cancel(errStopping) })
+	return ctx, func(cause error) { forget(); cancel(cause) }
+}
+
+func sandboxName(owner, sessionID string) string {
+	return "berth-" + owner[:min(12, len(owner))] + "-" + sessionID
+}
+
+// runCreate carries a create through and tells everybody who waits for it. It was
+// started with the session's token.
+func (e *Engine) runCreate(life context.Context, s *session, t Template, b *backend, ttl time.Duration) {
+	e.hub.publish(EventChanged, func() Session { return e.view(s.record()) }, nil)
+	err := e.carryOut(life, s, t, b, ttl)
+	if err != nil {
+		err = e.failCreate(life, s, b, err)
+	}
+	s.closePlanned()
+	s.mu.Lock()
+	c := s.create
+	s.create = nil
+	s.mu.Unlock()
+	c.err = err
+	release(s.token)
+	close(c.done)
+	c.cancel(nil)
+	e.reschedule(s)
+}
+
+// failCreate ends a session that never came to run, and makes the caller's error.
+func (e *Engine) failCreate(life context.Context, s *session, b *backend, err error) error {
+	rec := s.record()
+	bad := &Error{Op: "create", ChatID: rec.ChatID, SessionID: s.id, Err: err, Code: codeFor(err, CodeSandboxStartFailed)}
+	switch cause := context.Cause(life); {
+	case errors.Is(err, errDeleted) || rec.State == lease.Deleting:
+		// Whoever deleted it waits for the token and does the rest.
+		bad.Code, bad.Err = CodeConflict, errDeleted
+		return bad
+	case errors.Is(cause, errStopping), errors.Is(cause, errLeft):
+		bad.Code, bad.Err = CodeUnavailable, cause
+	case errors.Is(cause, errDeadline):
+		bad.Code, bad.Err = CodeSandboxStartFailed, cause
+	}
+	if tail := e.logTail(s, b, err); tail != "" {
+		bad.Message = "the last that the sandbox printed:\n" + tail + "\n"
+	}
+	e.log.Warn("a create failed", "session_id", s.id, "chat_id", rec.ChatID, "template", rec.Template, "code", bad.Code, "err", bad.Err)
+
+	made := rec.Identity != "" // the lease was written, so a create may have been sent
+	intent := func(r *lease.Record) error {
+		if r.State == lease.Deleting {
+			return errDeleted
+		}
+		r.State, r.Reason, r.Cause = lease.Deleting, lease.Failed, bad.Err.Error()
+		return nil
+	}
+	if !made || provider.ClassOf(err) == provider.Conflict {
+		// Nothing was made, or what bears the name is not ours.
+		if e.amendVisible(s, intent) == nil {
+			e.end(s, nil)
+		}
+		return bad
+	}
+	if e.amendAnyway(s, intent) != nil {
+		return bad
+	}
+	ctx, cancel := e.detach(life)
+	defer cancel(nil)
+	if err := e.teardown(ctx, s); err != nil {
+		e.log.Warn("a failed create is not cleaned up; it is tried again", "session_id", s.id, "err", err)
+	}
+	return bad
+}

@@ -1,0 +1,33 @@
+package lifecycle
+
+import (
+	"context"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+)
+
+// Delete removes the session's sandbox by force and ends the session. It is legal in
+// every state and wins over everything in flight. It returns when the sandbox is gone; a
+// session that has ended is success. When ctx ends, or the provider can't be asked, the
+// intent is on disk and is carried out by the engine.
+//
+// Errors: CodeNotFound, CodeUnavailable, CodeSandboxStopFailed.
+func (e *Engine) Delete(ctx context.Context, id string) error {
+	const op = "delete"
+	s, err := e.lookup(op, id)
+	if err != nil {
+		return err
+	}
+	if s.record().State == lease.Ended {
+		return nil
+	}
+	if err := e.amendAnyway(s, intend(lease.Deleted)); err != nil {
+		return e.fail(op, s, CodeUnavailable, "", err)
+	}
+	s.interruptCreate(errDeleted)
+	s.interruptNow(errDeleted)
+	if err := e.settleFor(ctx, s); err != nil {
+		return e.fail(op, s, codeFor(err, CodeSandboxStopFailed), unfinished("deleted"), err)
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+// Package lifecycle is Berth's engine: it makes sessions, keeps their deadlines, and
+// ends them. It knows no gRPC, no HCL and no Prometheus, and asks the clock of package
+// time alone, so that all of it runs under testing/synctest.
+//
+// # The story of a session
+//
+//	creating → running → stopping → stopped → deleting → ended(reason)
+//
+// A create reserves its place in the limits, waits for one of the provider's creating
+// slots, prepares the image, fixes created-at and expires-at, writes the lease, and only
+// then asks the provider. The endpoint is probed until the agent answers; a second write
+// makes the session running, and then the caller hears of it. Whatever fails on the way
+// goes through the one teardown and leaves a terminal record with the reason failed.
+//
+// A deadline that passes, a delete, a death that was noticed: each is a reason given to
+// that same teardown. What can't be finished now, because the provider is away, stays as
+// an intent in the lease and is tried again until it is done.
+//
+// # Who may touch what
+//
+// The index of sessions has a lock that is held for moments. Each session has an
+// operation token, held by whoever acts on its sandbox, across RPCs; and a write lock,
+// held by whoever changes its record, across the write to disk. An extension takes the
+// write lock alone, so it never waits for a create. A delete writes its intent under the
+// write lock, interrupts what holds the token, and then takes it.
+//
+// A record becomes visible together with the event that tells it to the watchers, under
+// the hub's lock: whoever sees a session as ended knows that every watcher was told.
+//
+// # What is believed
+//
+// Absence is believed only after a complete list did not have the sandbox, Get said
+// NotFound, and the backend's identity, asked after that, is the one in the lease. An
+// error changes nothing but the time of the next try.
+package lifecycle

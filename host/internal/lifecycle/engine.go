@@ -1,0 +1,241 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// Limits are the engine's own. All are positive.
+type Limits struct {
+	SweepInterval  time.Duration
+	StopGrace      time.Duration
+	CreateTimeout  time.Duration
+	EndedRetention time.Duration
+	MaxTTL         time.Duration
+	MaxLifetime    time.Duration
+	MaxSessions    int
+	MaxCreating    int // at once, for each provider: a hung one must not use up another's
+	MaxReaping     int // likewise
+}
+
+// Options are what an engine is made of. All but Suspended are required.
+type Options struct {
+	Owner     string
+	Limits    Limits
+	Store     lease.Store
+	Templates []Template
+	Prober    Prober
+	Observer  Observer
+	Logger    *slog.Logger
+
+	// Suspended tells how long this machine has slept since it started. Nil: never.
+	Suspended func() time.Duration
+}
+
+// The causes with which the engine ends what it has under way.
+var (
+	errDeleted  error = &provider.Error{Class: provider.Canceled, Message: "the session was deleted"}
+	errDeadline error = &provider.Error{Class: provider.Canceled, Message: "its deadline passed while it was being created"}
+	errStopping error = &provider.Error{Class: provider.Unavailable, Message: "the host is stopping"}
+	errLeft     error = &provider.Error{Class: provider.Canceled, Message: "the caller left, and nobody else knows the session's id"}
+)
+
+// Engine keeps the sessions of one host. Make one with New, give it its backends with
+// Attach, and Run it. The verbs may be called from any goroutine once New has returned.
+type Engine struct {
+	owner     string
+	limits    Limits
+	store     lease.Store
+	templates map[string]Template
+	prober    Prober
+	observer  Observer
+	log       *slog.Logger
+	suspended func() time.Duration
+	started   time.Time
+
+	hub      hub
+	schedule *schedule
+
+	// base ends when the engine must let go of everything; closing is closed when it
+	// takes nothing new.
+	base    context.Context
+	cancel  context.CancelFunc
+	closing chan struct{}
+	work    sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	sessions map[string]*session
+	backends map[string]*backend
+	counts   counts
+}
+
+// New makes an engine and reads the leases. Nothing happens to any session before Run.
+func New(ctx context.Context, o Options) (*Engine, error) {
+	records, err := o.Store.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the leases: %w", err)
+	}
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	e := &Engine{
+		owner: o.Owner, limits: o.Limits, store: o.Store, prober: o.Prober,
+		observer: o.Observer, log: o.Logger, suspended: o.Suspended, started: time.Now(),
+		schedule: newSchedule(), base: base, cancel: cancel, closing: make(chan struct{}),
+		templates: map[string]Template{}, sessions: map[string]*session{},
+		backends: map[string]*backend{}, counts: newCounts(),
+	}
+	if e.suspended == nil {
+		e.suspended = func() time.Duration { return 0 }
+	}
+	for _, t := range o.Templates {
+		e.templates[t.Name()] = t
+	}
+	for _, rec := range records {
+		e.remember(rec)
+	}
+	return e, nil
+}
+
+// Attach gives the engine a provider's backend. It is called before Run, once for each.
+func (e *Engine) Attach(name string, b Backend) {
+	e.backends[name] = newBackend(name, b, e.limits, e.started)
+}
+
+// Run keeps the deadlines and sweeps until ctx is done. It then refuses new creates,
+// ends those in flight so that they leave nothing, and returns when that is done or
+// grace has passed. Sandboxes stay.
+func (e *Engine) Run(ctx context.Context, grace time.Duration) {
+	loops, stop := context.WithCancel(e.base)
+	defer stop()
+	var running sync.WaitGroup
+	running.Go(func() { e.schedule.run(loops, e.attend) })
+	running.Go(func() { e.tick(loops) })
+	for _, b := range e.backends {
+		running.Go(func() { e.sweeper(loops, b) })
+	}
+
+	<-ctx.Done()
+	e.mu.Lock()
+	e.closed = true
+	for _, s := range e.sessions {
+		s.interruptCreate(errStopping)
+	}
+	close(e.closing)
+	e.mu.Unlock()
+	stop()
+	running.Wait()
+
+	done := make(chan struct{})
+	go func() { e.work.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(grace):
+		e.log.Warn("work was still under way when the host stopped; it is finished at the next start", "grace", grace)
+	}
+	e.cancel()
+	<-done
+}
+
+// spawn runs f in a goroutine that Run waits for. It refuses once the engine is closed.
+func (e *Engine) spawn(f func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.work.Go(f)
+	return true
+}
+
+// remember takes over a lease from an earlier life.
+func (e *Engine) remember(rec lease.Record) {
+	s := newSession(rec)
+	now := time.Now()
+	s.closePlanned()
+	s.setDeadline(now, rec.ExpiresAt)
+	s.written = now
+	if rec.State == lease.Ended {
+		close(s.ended)
+		s.create = nil
+		e.sessions[s.id] = s
+		e.schedule.set(s, now.Add(rec.Ended.At.Add(e.limits.EndedRetention).Sub(now.Round(0))))
+		return
+	}
+	if rec.State == lease.Creating {
+		s.create = newCreation(false)
+		s.create.recovered = true
+	}
+	e.sessions[s.id] = s
+	e.counts.add(rec)
+	e.schedule.set(s, s.deadline)
+}
+
+// tick adds what the machine slept to every deadline, and writes what could not be
+// written.
+func (e *Engine) tick(ctx context.Context) {
+	const every = 2 * time.Second
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	slept := e.suspended()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if now := e.suspended(); now-slept > 10*time.Millisecond {
+			e.slept(now - slept)
+			slept = now
+		}
+		e.saveUnsaved(ctx)
+	}
+}
+
+func (e *Engine) slept(d time.Duration) {
+	for _, s := range e.all() {
+		s.mu.Lock()
+		if !s.deadline.IsZero() {
+			s.deadline = s.deadline.Add(-d)
+		}
+		s.mu.Unlock()
+	}
+	e.schedule.shift(d)
+	e.log.Info("the machine slept; deadlines go on as if it had not", "slept", d)
+}
+
+func (e *Engine) all() []*session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]*session, 0, len(e.sessions))
+	for _, s := range e.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+func (e *Engine) lookup(op, id string) (*session, error) {
+	canonical, err := canonicalID(id)
+	if err != nil {
+		return nil, invalid(op, "session_id", err.Error())
+	}
+	e.mu.Lock()
+	s, ok := e.sessions[canonical]
+	e.mu.Unlock()
+	if !ok {
+		return nil, &Error{Code: CodeNotFound, Op: op, SessionID: canonical, Message: "no session " + canonical + " is known here"}
+	}
+	return s, nil
+}
+
+// backendOf returns the session's backend; nil when its provider is no longer configured.
+func (e *Engine) backendOf(rec lease.Record) *backend { return e.backends[rec.Provider] }
+
+func (e *Engine) fence(rec lease.Record) provider.Fence {
+	return provider.Fence{Owner: e.owner, SessionID: rec.SessionID}
+}

@@ -1,0 +1,125 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+)
+
+var errExtended = errors.New("its deadline was pushed later")
+
+// ExtendRequest pushes a deadline later: by a duration, or until a time. Exactly one of
+// By and Until is set.
+type ExtendRequest struct {
+	By    time.Duration // from the deadline as it is
+	Until time.Time
+
+	// Seen is the deadline that the caller saw, for By: when the session has another one
+	// by now, the answer is Conflict with the session, so that a call made again can't
+	// add twice. Zero: not checked.
+	Seen time.Time
+}
+
+// Extend pushes a session's deadline later. It never shortens: an Until before the
+// deadline leaves it as it is. It is legal while the session is creating, running or
+// unknown and its deadline has not passed. When it returns nil the new deadline is on
+// disk.
+//
+// Errors: CodeInvalidArgument (over max_ttl or max_lifetime: refused, not clamped),
+// CodeNotFound, CodeConflict, CodeUnavailable.
+func (e *Engine) Extend(ctx context.Context, id string, req ExtendRequest) (Session, error) {
+	const op = "extend"
+	s, err := e.lookup(op, id)
+	if err != nil {
+		return Session{}, err
+	}
+	switch {
+	case (req.By != 0) == !req.Until.IsZero():
+		return Session{}, invalid(op, "by", "give either by or until, not both and not none")
+	case req.By < 0:
+		return Session{}, invalid(op, "by", fmt.Sprintf("%v is not positive; an extension never shortens", req.By))
+	case req.By > e.limits.MaxLifetime:
+		return Session{}, invalid(op, "by", fmt.Sprintf("%v is over max_lifetime %v", req.By, e.limits.MaxLifetime))
+	}
+	select {
+	case <-s.planned: // until then there is no deadline to push
+	case <-ctx.Done():
+		return Session{}, e.fail(op, s, CodeUnavailable, "its image is still being prepared", context.Cause(ctx))
+	}
+
+	var deadline time.Time
+	err = e.change(ctx, s, true, func(r *lease.Record) (err error) {
+		r.ExpiresAt, deadline, err = e.extended(s, *r, req)
+		return err
+	}, func() { s.deadline = deadline })
+	if err != nil {
+		var bad *Error
+		if errors.As(err, &bad) {
+			return Session{}, bad
+		}
+		return Session{}, e.fail(op, s, CodeUnavailable, "the new deadline could not be written", err)
+	}
+	e.schedule.set(s, deadline)
+	return e.view(s.record()), nil
+}
+
+// extended works out the new deadline, by the wall clock and by the monotonic one, and
+// checks it. The session's write lock is held.
+func (e *Engine) extended(s *session, rec lease.Record, req ExtendRequest) (wall, mono time.Time, err error) {
+	now := time.Now()
+	if err := e.extendable(s, rec, req, now); err != nil {
+		return wall, mono, err
+	}
+	s.mu.Lock()
+	mono = s.deadline
+	s.mu.Unlock()
+	if req.By != 0 {
+		by := req.By.Truncate(time.Microsecond)
+		wall = rec.ExpiresAt.Add(by)
+		mono = mono.Add(by)
+	} else {
+		wall = req.Until.UTC().Truncate(time.Microsecond)
+		if !wall.After(rec.ExpiresAt) {
+			return rec.ExpiresAt, mono, nil
+		}
+		mono = now.Add(wall.Sub(now.Round(0)))
+	}
+	over := func(limit string, most time.Duration, latest time.Time) error {
+		bad := invalid("extend", "until", fmt.Sprintf("%s is over %s %v, which allows %s at most",
+			wall.Format(time.RFC3339Nano), limit, most, latest.UTC().Format(time.RFC3339Nano)))
+		bad.SessionID, bad.ChatID = s.id, rec.ChatID
+		return bad
+	}
+	switch {
+	case mono.Sub(now) > e.limits.MaxTTL:
+		return wall, mono, over("max_ttl", e.limits.MaxTTL, now.Round(0).Add(e.limits.MaxTTL))
+	case wall.Sub(rec.CreatedAt) > e.limits.MaxLifetime:
+		return wall, mono, over("max_lifetime", e.limits.MaxLifetime, rec.CreatedAt.Add(e.limits.MaxLifetime))
+	}
+	return wall, mono, nil
+}
+
+// extendable is a Conflict, with the session, unless its deadline may be pushed.
+func (e *Engine) extendable(s *session, rec lease.Record, req ExtendRequest, now time.Time) error {
+	why := ""
+	switch {
+	case rec.State == lease.Ended:
+		why = fmt.Sprintf("session %s has ended: %s", s.id, rec.Ended.Reason)
+	case rec.State != lease.Creating && rec.State != lease.Running:
+		why = fmt.Sprintf("session %s is %s", s.id, rec.State)
+	case s.due(now):
+		why = fmt.Sprintf("the deadline of session %s has passed", s.id)
+	case !req.Seen.IsZero() && !req.Seen.Equal(rec.ExpiresAt):
+		why = fmt.Sprintf("the deadline of session %s is %s, not %s", s.id,
+			rec.ExpiresAt.Format(time.RFC3339Nano), req.Seen.Format(time.RFC3339Nano))
+	default:
+		return nil
+	}
+	bad := e.fail("extend", s, CodeConflict, why, nil)
+	v := e.view(rec)
+	bad.Session = &v
+	return bad
+}

@@ -1,0 +1,102 @@
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// orphan is a sandbox of our owner without a session.
+type orphan struct {
+	first time.Time // when the first complete list with it was asked for
+}
+
+// judgeOthers looks at the sandboxes that no session knows. Somebody else's are counted
+// and left alone. Ours go after two complete lists at least one interval apart, when
+// they are older than create_timeout and younger than the store: an older one has lost
+// its lease with an earlier store, and is left alone.
+func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unreadable []provider.Unreadable, known map[string]bool, sent time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := map[string]bool{}
+	for _, u := range unreadable {
+		now[u.ID] = true
+		if b.first(u.ID) {
+			e.observer.Orphan(b.name, "unreadable")
+			e.log.Warn("a sandbox's labels can't be read; it is left alone", "provider", b.name, "sandbox_id", u.ID, "reason", u.Reason)
+		}
+	}
+	for id, sb := range listed {
+		now[id] = true
+		switch {
+		case known[id]:
+			delete(b.orphans, id)
+		case sb.Owner != e.owner:
+			if b.first(id) {
+				e.observer.Orphan(b.name, "foreign")
+				e.log.Info("a sandbox of another owner is left alone", "provider", b.name, "sandbox_id", id, "owner", sb.Owner)
+			}
+		case sb.CreatedAt.Before(e.store.Birth()):
+			if b.first(id) {
+				e.log.Warn("a sandbox is older than the lease store, so its lease was lost; it is left alone",
+					"provider", b.name, "sandbox_id", id, "session_id", sb.SessionID)
+			}
+		default:
+			e.judgeOrphan(b, sb, sent)
+		}
+	}
+	for id := range b.seen {
+		if !now[id] {
+			delete(b.seen, id)
+		}
+	}
+	for id := range b.orphans {
+		if !now[id] {
+			delete(b.orphans, id)
+		}
+	}
+}
+
+// first reports whether this sandbox is seen for the first time. b.mu is held.
+func (b *backend) first(id string) bool {
+	_, was := b.seen[id]
+	b.seen[id] = struct{}{}
+	return !was
+}
+
+func (e *Engine) judgeOrphan(b *backend, sb provider.Sandbox, sent time.Time) {
+	o, again := b.orphans[sb.ID]
+	if !again {
+		b.orphans[sb.ID] = orphan{first: sent}
+		return
+	}
+	if sent.Sub(o.first) < e.limits.SweepInterval || sent.Sub(sb.CreatedAt) <= e.limits.CreateTimeout {
+		return
+	}
+	e.spawn(func() { e.deleteOrphan(b, sb) })
+}
+
+func (e *Engine) deleteOrphan(b *backend, sb provider.Sandbox) {
+	select {
+	case b.reaping <- struct{}{}:
+		defer release(b.reaping)
+	case <-e.closing:
+		return
+	}
+	rec := e.orphanRecord(b, sb)
+	if e.reachable(b, rec, "delete") != nil || e.sameBackend(e.base, b, rec) != nil {
+		return // the next sweep finds it again
+	}
+	if err := e.remove(e.base, b, rec, sb.ID); err != nil {
+		e.log.Warn("an orphan could not be deleted; the next sweep tries again", "sandbox_id", sb.ID, "err", err)
+		return
+	}
+	b.mu.Lock()
+	_, counted := b.orphans[sb.ID]
+	delete(b.orphans, sb.ID)
+	b.mu.Unlock()
+	if counted {
+		e.observer.Orphan(b.name, "deleted")
+		e.log.Warn("an orphan was deleted", "provider", b.name, "sandbox_id", sb.ID, "session_id", sb.SessionID)
+	}
+}

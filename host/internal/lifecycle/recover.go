@@ -1,0 +1,107 @@
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// recover decides about a session that an earlier life of the host was creating. Its
+// sandbox runs: readiness again, then running. It is there otherwise: it goes, and the
+// session has failed. It is absent: the session stays creating until create_timeout has
+// passed since the start and a second complete list agrees. The token is held.
+func (e *Engine) recover(ctx context.Context, s *session) error {
+	rec := s.record()
+	b := e.backendOf(rec)
+	if err := e.reachable(b, rec, "get"); err != nil {
+		return err
+	}
+	ref := provider.Ref{ID: rec.SandboxID}
+	if ref.ID == "" {
+		ref = provider.Ref{Name: rec.SandboxName}
+	}
+	get, cancel := context.WithTimeout(ctx, getTimeout)
+	defer cancel()
+	sb, err := b.Get(get, ref)
+	switch {
+	case isNotFound(err):
+		return e.recoverAbsent(ctx, s, b, rec)
+	case err != nil:
+		return err
+	case sb.Owner != e.owner || sb.SessionID != s.id:
+		return e.recoverAbsent(ctx, s, b, rec)
+	case sb.State != provider.StateRunning:
+		return e.recoverFailed(ctx, s, "the host went down while it was being created, and its sandbox did not run")
+	}
+	if err := e.amendVisible(s, func(r *lease.Record) error {
+		r.SandboxID = sb.ID
+		if sb.Endpoint != nil {
+			r.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := e.awaitReady(ctx, s, b); err != nil {
+		if provider.ClassOf(err) == provider.Unavailable {
+			return err
+		}
+		return e.recoverFailed(ctx, s, err.Error())
+	}
+	err = e.amendAnyway(s, func(r *lease.Record) error {
+		if r.State == lease.Creating {
+			r.State = lease.Running
+		}
+		return nil
+	})
+	e.recovered(s, nil)
+	return err
+}
+
+func (e *Engine) recoverAbsent(ctx context.Context, s *session, b *backend, rec lease.Record) error {
+	s.mu.Lock()
+	lists := s.absent
+	s.mu.Unlock()
+	if lists < 2 || time.Since(e.started) < e.limits.CreateTimeout {
+		return nil // the next sweep looks again
+	}
+	if err := e.sameBackend(ctx, b, rec); err != nil {
+		return err
+	}
+	return e.recoverFailed(ctx, s, "the host went down while it was being created, and no sandbox came of it")
+}
+
+func (e *Engine) recoverFailed(ctx context.Context, s *session, cause string) error {
+	err := e.amendAnyway(s, func(r *lease.Record) error {
+		if r.State == lease.Creating {
+			r.State, r.Reason, r.Cause = lease.Deleting, lease.Failed, cause
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	e.recovered(s, e.fail("create", s, CodeSandboxStartFailed, cause, nil))
+	return e.teardown(ctx, s)
+}
+
+// recovered tells whoever joined the interrupted create how it came out.
+func (e *Engine) recovered(s *session, err error) {
+	s.mu.Lock()
+	c := s.create
+	s.create = nil
+	s.mu.Unlock()
+	if c != nil {
+		c.err = err
+		close(c.done)
+	}
+}
+
+// interrupted reports whether the session's create is one of an earlier life.
+func (s *session) interrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.create != nil && s.create.recovered
+}

@@ -1,0 +1,148 @@
+package lifecycle
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// Status is how a session is shown: one of the lease's states, or unknown.
+type Status string
+
+// The statuses.
+const (
+	StatusCreating Status = Status(lease.Creating)
+	StatusRunning  Status = Status(lease.Running)
+	StatusStopping Status = Status(lease.Stopping)
+	StatusStopped  Status = Status(lease.Stopped)
+	StatusDeleting Status = Status(lease.Deleting)
+	StatusEnded    Status = Status(lease.Ended)
+	StatusUnknown  Status = "unknown" // its provider can't be asked; the state under it is kept
+)
+
+// Session is one chat's hold on one sandbox, as it is at one moment.
+type Session struct {
+	ID             string
+	ChatID         string
+	AgentID        string
+	Template       string
+	Provider       string
+	SandboxID      string // "" until the provider has answered
+	Status         Status
+	CreatedAt      time.Time // zero until the image is prepared
+	ExpiresAt      time.Time // likewise
+	VolumeHostPath string
+	Metadata       map[string]string
+	Endpoint       *lease.Endpoint
+	Ended          *lease.End // set when Status is ended
+}
+
+// session is the engine's object behind a Session.
+type session struct {
+	id string
+
+	// token is held by whoever acts on the sandbox; write by whoever changes the record.
+	// Where both are needed, token is taken first.
+	token chan struct{}
+	write chan struct{}
+
+	mu        sync.Mutex
+	rec       lease.Record
+	deadline  time.Time // rec.ExpiresAt with a monotonic reading; zero until it is fixed
+	create    *creation // the create in flight, or the one that a restart interrupted
+	interrupt context.CancelCauseFunc
+	exit      *provider.Exit // seen at a stop, kept for the end
+	suspect   bool           // a list or an event says that it is not as its record says
+	absent    int            // complete lists in a row without it, while recovering
+	written   time.Time      // when the last write of the record was acknowledged
+	unsaved   bool           // the visible record is newer than the one on disk
+	tries     int            // failed tries to finish what is intended
+	lagged    bool           // its expiry lag was told
+	attending bool
+	again     bool
+
+	hint    chan struct{} // an event came while it was being created
+	planned chan struct{} // closed when the deadline is fixed, or never will be
+	ended   chan struct{} // closed when it has ended
+}
+
+func newSession(rec lease.Record) *session {
+	return &session{
+		id: rec.SessionID, rec: rec,
+		token: make(chan struct{}, 1), write: make(chan struct{}, 1),
+		hint: make(chan struct{}, 1), planned: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+func (s *session) record() lease.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rec
+}
+
+// due reports whether the deadline has passed, on the monotonic clock.
+func (s *session) due(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.deadline.IsZero() && !now.Before(s.deadline)
+}
+
+// take gets a lock of the session's, or fails with ctx's cause.
+func take(ctx context.Context, lock chan struct{}) error {
+	select {
+	case lock <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func release(lock chan struct{}) { <-lock }
+
+// interruptible makes a context that a delete can end. The caller holds the token and
+// calls the returned function when it is through.
+func (s *session) interruptible(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	s.mu.Lock()
+	s.interrupt = cancel
+	doomed := s.rec.State == lease.Deleting
+	s.mu.Unlock()
+	if doomed {
+		cancel(errDeleted)
+	}
+	return ctx, func() {
+		s.mu.Lock()
+		s.interrupt = nil
+		s.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+func (s *session) interruptNow(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.interrupt != nil {
+		s.interrupt(cause)
+	}
+}
+
+// setDeadline keeps a wall time as a point on the monotonic clock. s.mu is held.
+func (s *session) setDeadline(now, expires time.Time) {
+	s.deadline = now.Add(expires.Sub(now.Round(0)))
+}
+
+func (s *session) closePlanned() {
+	select {
+	case <-s.planned:
+	default:
+		close(s.planned)
+	}
+}

@@ -1,0 +1,117 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+)
+
+// Stop ends what runs in the sandbox, politely and then by force, and keeps the sandbox
+// until the session's deadline or delete. It returns when the sandbox is stopped. A
+// session that is stopped or has ended is success; one that is being deleted is waited
+// for. When ctx ends, or the provider can't be asked, the intent stays and is carried
+// out by the engine.
+//
+// Errors: CodeNotFound, CodeUnavailable, CodeSandboxStopFailed.
+func (e *Engine) Stop(ctx context.Context, id string) (Session, error) {
+	const op = "stop"
+	s, err := e.lookup(op, id)
+	if err != nil {
+		return Session{}, err
+	}
+	if err := e.awaitCreate(ctx, s); err != nil {
+		return Session{}, e.fail(op, s, CodeUnavailable, "it is still being created", err)
+	}
+	var settled error
+	switch state := s.record().State; state {
+	case lease.Stopped, lease.Ended:
+		return e.view(s.record()), nil
+	case lease.Running:
+		if err := e.amendAnyway(s, func(r *lease.Record) error {
+			if r.State == lease.Running {
+				r.State = lease.Stopping
+			}
+			return nil
+		}); err != nil {
+			return Session{}, e.fail(op, s, CodeUnavailable, "", err)
+		}
+		fallthrough
+	default:
+		settled = e.settleFor(ctx, s)
+	}
+	rec := s.record()
+	switch {
+	case rec.State == lease.Deleting: // a delete came between
+		select {
+		case <-s.ended:
+			return e.view(s.record()), nil
+		case <-ctx.Done():
+			return Session{}, e.fail(op, s, CodeUnavailable, "it is being deleted", context.Cause(ctx))
+		}
+	case settled != nil:
+		return Session{}, e.fail(op, s, codeFor(settled, CodeSandboxStopFailed), unfinished("stopped"), settled)
+	}
+	return e.view(rec), nil
+}
+
+// finishStop stops the sandbox of a session that is stopping. The token is held.
+func (e *Engine) finishStop(ctx context.Context, s *session) error {
+	rec := s.record()
+	b := e.backendOf(rec)
+	if err := e.reachable(b, rec, "stop"); err != nil {
+		return err
+	}
+	there, err := e.halt(ctx, s, b, rec)
+	if s.record().State == lease.Deleting {
+		return nil // a delete interrupted this and waits for the token
+	}
+	if err != nil {
+		return err
+	}
+	if !there {
+		if err := e.amendVisible(s, intend(lease.Removed)); err != nil {
+			return err
+		}
+		return e.teardown(ctx, s)
+	}
+	return e.amendAnyway(s, func(r *lease.Record) error {
+		if r.State == lease.Stopping {
+			r.State, r.Endpoint = lease.Stopped, nil
+		}
+		return nil
+	})
+}
+
+// awaitCreate returns when no create of the session is in flight.
+func (e *Engine) awaitCreate(ctx context.Context, s *session) error {
+	s.mu.Lock()
+	c := s.create
+	s.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	select {
+	case <-c.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// intend moves a record to Deleting for a reason; a reason that it has already stays.
+func intend(reason lease.Reason) func(*lease.Record) error {
+	return func(r *lease.Record) error {
+		if r.State != lease.Deleting && r.State != lease.Ended {
+			r.State = lease.Deleting
+			if r.Reason == "" {
+				r.Reason = reason
+			}
+		}
+		return nil
+	}
+}
+
+func unfinished(what string) string {
+	return fmt.Sprintf("it is kept as an intent, and is %s as soon as the provider allows", what)
+}

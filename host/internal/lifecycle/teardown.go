@@ -1,0 +1,175 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+const (
+	deleteTimeout = time.Minute
+	stopMargin    = 30 * time.Second // what a stop may take beyond the grace
+)
+
+// teardown is the one way in which a sandbox goes and its session ends, for the reason
+// in the record, whose state is Deleting. The token is held. When it fails the intent
+// stays, and it is tried again.
+func (e *Engine) teardown(ctx context.Context, s *session) error {
+	rec := s.record()
+	if rec.SandboxID == "" && rec.Identity == "" {
+		e.end(s, nil) // no create was ever sent
+		return nil
+	}
+	b := e.backendOf(rec)
+	if err := e.reachable(b, rec, "delete"); err != nil {
+		return err
+	}
+	id, err := e.sandboxID(ctx, b, rec)
+	if err != nil {
+		return err
+	}
+	if id != "" {
+		if err := e.remove(ctx, b, rec, id); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	exit := s.exit
+	s.mu.Unlock()
+	e.end(s, exit)
+	return nil
+}
+
+// reachable is an error while the session's provider can't be asked to change anything.
+func (e *Engine) reachable(b *backend, rec lease.Record, op string) error {
+	if b == nil {
+		return &Error{Code: CodeUnavailable, Op: op, Message: fmt.Sprintf("provider %q is not configured", rec.Provider), Err: provider.Unavailable}
+	}
+	if !b.Status().reachable() {
+		bad := b.notReady(op)
+		bad.Err = &provider.Error{Class: provider.Unavailable, Err: bad.Err}
+		return bad
+	}
+	return nil
+}
+
+// sandboxID finds the id of a sandbox whose create was not answered; "" when there is
+// none, on the backend that the lease names.
+func (e *Engine) sandboxID(ctx context.Context, b *backend, rec lease.Record) (string, error) {
+	if rec.SandboxID != "" {
+		return rec.SandboxID, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, getTimeout)
+	defer cancel()
+	sb, err := b.Get(ctx, provider.Ref{Name: rec.SandboxName})
+	switch {
+	case isNotFound(err):
+		return "", e.sameBackend(ctx, b, rec)
+	case err != nil:
+		return "", err
+	case sb.Owner != e.owner || sb.SessionID != rec.SessionID:
+		return "", nil // the name is somebody else's
+	}
+	return sb.ID, nil
+}
+
+// remove deletes a sandbox. "It is not there" is believed only from the lease's backend.
+func (e *Engine) remove(ctx context.Context, b *backend, rec lease.Record, id string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	ctx, op := e.observer.Operation(ctx, b.name, "delete", OperationIDs{SessionID: rec.SessionID, ChatID: rec.ChatID, SandboxID: id})
+	var answer provider.Deleted
+	defer func() { op.Done(string(answer.Outcome), err) }()
+	answer, err = b.Delete(ctx, provider.DeleteRequest{ID: id, Fence: e.fence(rec)})
+	op.Measured()
+	if err != nil {
+		return err
+	}
+	switch answer.Outcome {
+	case provider.OutcomeDeleted:
+		return nil
+	case provider.OutcomeNotFound:
+		return e.sameBackend(ctx, b, rec)
+	default:
+		return refusedOutcome("delete", id, answer.Outcome)
+	}
+}
+
+// halt stops a sandbox and remembers how it ended. It reports whether it was there.
+func (e *Engine) halt(ctx context.Context, s *session, b *backend, rec lease.Record) (there bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, e.limits.StopGrace+stopMargin)
+	defer cancel()
+	ctx, op := e.observer.Operation(ctx, b.name, "stop", OperationIDs{SessionID: rec.SessionID, ChatID: rec.ChatID, SandboxID: rec.SandboxID})
+	var answer provider.Stopped
+	defer func() { op.Done(string(answer.Outcome), err) }()
+	soft, end := s.interruptible(ctx)
+	answer, err = b.Stop(soft, provider.StopRequest{ID: rec.SandboxID, Fence: e.fence(rec), Grace: e.limits.StopGrace})
+	end()
+	op.Measured()
+	if err != nil {
+		return true, err
+	}
+	switch answer.Outcome {
+	case provider.OutcomeStopped:
+		s.mu.Lock()
+		s.exit = answer.Exit
+		s.mu.Unlock()
+		return true, nil
+	case provider.OutcomeNotFound:
+		return false, e.sameBackend(ctx, b, rec)
+	default:
+		return true, refusedOutcome("stop", rec.SandboxID, answer.Outcome)
+	}
+}
+
+func refusedOutcome(op, id string, outcome provider.Outcome) error {
+	return &provider.Error{Class: provider.Internal, Op: op, ID: id,
+		Message: fmt.Sprintf("the provider's answer is refused: outcome %q is unknown", outcome)}
+}
+
+// sameBackend asks the backend who it is: absence counts only on the lease's own.
+func (e *Engine) sameBackend(ctx context.Context, b *backend, rec lease.Record) error {
+	id, err := b.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	if rec.Identity != "" && id != rec.Identity {
+		return &provider.Error{Class: provider.Unavailable, Op: "identity", ID: rec.SessionID,
+			Message: fmt.Sprintf("backend changed: the session's sandbox is on %q, and this is %q", rec.Identity, id)}
+	}
+	return nil
+}
+
+// end writes the terminal record, tells the watchers, and shows the session as ended.
+// The token is held, and the record says why.
+func (e *Engine) end(s *session, exit *provider.Exit) {
+	s.write <- struct{}{}
+	defer release(s.write)
+	now := time.Now()
+	rec := s.record()
+	end := &lease.End{Reason: rec.Reason, At: now.UTC().Truncate(time.Microsecond), Message: rec.Cause}
+	if exit != nil {
+		code := exit.Code
+		end.ExitCode, end.OOMKilled = &code, exit.OOMKilled
+	}
+	rec.State, rec.Ended = lease.Ended, end
+	err := e.store.Put(e.base, rec)
+	if err != nil {
+		e.log.Error("a terminal record could not be written; it is tried again", "session_id", s.id, "reason", end.Reason, "err", err)
+	}
+	e.show(s, rec, err != nil, nil)
+	e.mu.Lock()
+	e.counts.remove(rec)
+	e.mu.Unlock()
+	s.closePlanned()
+	close(s.ended)
+	if s.interrupted() {
+		e.recovered(s, e.fail("create", s, CodeConflict, "session "+s.id+" has ended: "+string(end.Reason), nil))
+	}
+	e.observer.Ended(rec.Provider, end.Reason)
+	e.log.Info("session ended", "session_id", s.id, "chat_id", rec.ChatID, "sandbox_id", rec.SandboxID, "reason", end.Reason)
+	e.schedule.set(s, now.Add(e.limits.EndedRetention))
+}

@@ -1,0 +1,169 @@
+package supervisor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lifecycle"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// watchman is what the polls of one generation's backend remember.
+type watchman struct {
+	*generation
+	agreed bool      // reconciled since it was last away
+	retry  backoff   // of reconciles
+	notYet time.Time // the next one
+	failed error     // the last one's
+}
+
+// verdict is what one poll found. A nil err is READY.
+type verdict struct {
+	err      error
+	changed  bool   // the backend is another than that of a living session
+	identity string // "" when it did not tell
+}
+
+// observe polls the backend's health until the generation or the supervisor ends, and
+// moves the provider between READY and DEGRADED.
+func (g *generation) observe(failures *backoff) {
+	w := &watchman{generation: g, retry: backoff{first: backoffFirst, most: backoffMax}}
+	var since time.Time // READY
+	for g.work.Err() == nil {
+		v := w.examine()
+		if g.work.Err() != nil {
+			return // it says nothing about the backend
+		}
+		pause := healthReady
+		state := lifecycle.Ready
+		if v.err != nil {
+			pause, state, since, w.agreed = healthDegraded, lifecycle.Degraded, time.Time{}, false
+		} else if since.IsZero() {
+			since = time.Now()
+		} else if time.Since(since) >= backoffReset {
+			failures.reset()
+		}
+		g.s.change(func(st *lifecycle.BackendStatus) {
+			st.State, st.Err, st.Changed = state, v.err, v.changed
+			if v.identity != "" {
+				st.Identity = v.identity
+			}
+		})
+		sleep(g.work, pause)
+	}
+}
+
+// examine asks how the backend is and who it is, and reconciles when that is due.
+func (w *watchman) examine() verdict {
+	health, err := w.health()
+	switch {
+	case err != nil:
+		return verdict{err: err}
+	case !health.Available:
+		return verdict{err: &provider.Error{Class: provider.Unavailable, Op: "health",
+			Message: cmp.Or(health.Message, "the backend is not available")}}
+	}
+	id := health.Identity
+	if !w.agreed {
+		if id, err = w.askIdentity(); err != nil {
+			return verdict{err: err}
+		}
+	}
+	if id != "" {
+		if err := w.compare(id); err != nil {
+			return verdict{err: err, changed: true, identity: id}
+		}
+		w.know(id)
+	}
+	if w.agreed {
+		return verdict{identity: id}
+	}
+	if !time.Now().Before(w.notYet) {
+		if w.failed = w.reconcile(); w.failed != nil {
+			w.notYet = time.Now().Add(w.retry.next())
+		}
+	}
+	if w.failed != nil {
+		return verdict{err: w.failed, identity: id}
+	}
+	w.retry.reset()
+	w.agreed = true
+	return verdict{identity: id}
+}
+
+func (g *generation) health() (h provider.Health, err error) {
+	err = g.step("health", healthTimeout, func(ctx context.Context) (err error) {
+		h, err = g.prov.Health(ctx)
+		return err
+	})
+	if err == nil {
+		g.s.note(func(r *Report) { r.Health = h })
+	}
+	return h, err
+}
+
+func (g *generation) askIdentity() (id string, err error) {
+	err = g.step("identity", healthTimeout, func(ctx context.Context) (err error) {
+		id, err = g.prov.Identity(ctx)
+		return err
+	})
+	if err == nil && id == "" {
+		err = &provider.Error{Class: provider.Internal, Op: "identity",
+			Message: "the plugin says that the backend is available and can't say which one it is"}
+	}
+	return id, err
+}
+
+// compare tells whether the backend is another than that of a living session.
+func (g *generation) compare(id string) error {
+	var others []string
+	for _, known := range g.s.engine.Identities(g.s.opts.Name) {
+		if known != "" && known != id && !slices.Contains(others, known) {
+			others = append(others, known)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	slices.Sort(others)
+	for i := range others {
+		others[i] = strconv.Quote(others[i])
+	}
+	remedy := "bring that backend back, or delete its sessions"
+	if g.s.opts.AcceptBackend != "" {
+		remedy += "; accept_backend is unsupported in this version"
+	}
+	return &provider.Error{Class: provider.Unavailable, Op: "identity",
+		Message: fmt.Sprintf("backend changed: it is now %q, and living sessions are on %s: %s", id, strings.Join(others, ", "), remedy)}
+}
+
+// know opens the generation for calls.
+func (g *generation) know(id string) {
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	if g.identity == "" {
+		g.s.wake()
+	}
+	g.identity = id
+}
+
+// reconcile lets the engine compare this generation's list with what it knows. An event
+// stream is open before, so that nothing falls between the two.
+func (w *watchman) reconcile() error {
+	if w.s.Status().State == lifecycle.Starting {
+		w.s.set(lifecycle.Reconciling, nil)
+	}
+	w.events.awaitFirst(w.work)
+	ctx, cancel := context.WithTimeout(w.work, reconcileTimeout)
+	defer cancel()
+	err := w.s.engine.Reconcile(ctx, w.s.opts.Name, pinned{w.generation})
+	if err != nil {
+		w.s.log.Warn("the plugin's sandboxes can't be reconciled yet", "generation", w.num, "err", err)
+	}
+	return err
+}

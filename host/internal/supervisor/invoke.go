@@ -1,0 +1,117 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lifecycle"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// pass returns the generation that a call may go to, or says why there is none.
+func (s *Supervisor) pass(op, id string) (*generation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, st := s.gen, s.status
+	switch {
+	case s.stopping:
+		return nil, s.unavailable(op, id, fmt.Errorf("provider %q is stopping", s.opts.Name))
+	case g == nil:
+		return nil, s.unavailable(op, id, reasonOf(st))
+	case g.dead() != nil:
+		return nil, s.unavailable(op, id, g.dead())
+	case op == "health" || op == "identity":
+		return g, nil
+	case st.Changed, g.identity == "", op == "create" && st.State != lifecycle.Ready:
+		return nil, s.unavailable(op, id, reasonOf(st))
+	}
+	return g, nil
+}
+
+// call makes a call on the current generation. With again it is made once more when the
+// generation died under it, on the next one, within the caller's deadline.
+func call[T any](ctx context.Context, s *Supervisor, op, id string, again bool, f func(context.Context, provider.Provider) (T, error)) (T, error) {
+	g, err := s.pass(op, id)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	v, err := invoke(ctx, g, op, id, f)
+	if err == nil || !again || g.dead() == nil || ctx.Err() != nil {
+		return v, err
+	}
+	next := s.after(ctx, g, op, id)
+	if next == nil {
+		return v, err
+	}
+	return invoke(ctx, next, op, id, f)
+}
+
+// after waits for a generation after g that takes the call; nil when none comes in time.
+func (s *Supervisor) after(ctx context.Context, g *generation, op, id string) *generation {
+	ctx, cancel := context.WithTimeout(ctx, nextGeneration)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		changed, st, over := s.changed, s.status, s.stopping
+		s.mu.Unlock()
+		next, err := s.pass(op, id)
+		switch {
+		case err == nil && next.num > g.num:
+			return next
+		case over, st.State == lifecycle.Misconfigured, st.Changed:
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// invoke makes one call on one generation. It returns at once when the generation ends.
+func invoke[T any](caller context.Context, g *generation, op, id string, f func(context.Context, provider.Provider) (T, error)) (T, error) {
+	ctx, cancel := context.WithCancel(caller)
+	defer cancel()
+	defer context.AfterFunc(g.alive, cancel)()
+	begun := time.Now()
+	v, err := f(ctx, g.prov)
+	if err != nil {
+		err = g.blame(caller, op, id, err)
+	}
+	g.s.observer.RPC(g.s.opts.Name, op, codeOf(err), time.Since(begun))
+	return v, err
+}
+
+// blame finds out whether a call failed because the generation ended under it.
+func (g *generation) blame(caller context.Context, op, id string, err error) error {
+	if class := provider.ClassOf(err); class != provider.Unavailable && class != provider.Canceled {
+		return err
+	}
+	if caller.Err() != nil {
+		return err
+	}
+	g.settle(caller)
+	if g.dead() == nil {
+		return err
+	}
+	return &provider.Error{Class: provider.Unavailable, Op: op, ID: id,
+		Message: fmt.Sprintf("provider %q: the plugin ended during the call", g.s.opts.Name), Err: g.dead()}
+}
+
+// settle waits a little for the news that the process has ended: its broken connection
+// may be known before.
+func (g *generation) settle(ctx context.Context) {
+	if _, process := g.inst.(interface{ PID() int }); !process {
+		return
+	}
+	t := time.NewTimer(settleTime)
+	defer t.Stop()
+	select {
+	case <-g.alive.Done():
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

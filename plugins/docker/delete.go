@@ -1,0 +1,39 @@
+package docker
+
+import (
+	"context"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// Delete removes the container by force, at once; see [provider.Provider].
+func (p *Provider) Delete(ctx context.Context, req provider.DeleteRequest) (provider.Deleted, error) {
+	ctx, span := p.startSpan(ctx, spanDelete, attribute.String(attrContainerID, req.ID))
+	deleted := provider.Deleted{Outcome: provider.OutcomeDeleted}
+	err := p.delete(ctx, req)
+	switch {
+	case cerrdefs.IsNotFound(err):
+		deleted, err = provider.Deleted{Outcome: provider.OutcomeNotFound}, nil
+	case err != nil:
+		deleted = provider.Deleted{}
+		err = p.failure(ctx, "delete", req.ID, codeStop, "sandbox was not removed", err)
+		p.log.WarnContext(ctx, "delete failed", "code", codeStop, "class", provider.ClassOf(err),
+			"container_id", req.ID, "error", err)
+	}
+	endSpan(span, string(deleted.Outcome), err)
+	return deleted, err
+}
+
+func (p *Provider) delete(ctx context.Context, req provider.DeleteRequest) error {
+	c, err := p.inspect(ctx, provider.Ref{ID: req.ID})
+	if err != nil {
+		return err
+	}
+	if err := checkFence(labelsOf(c), req.Fence); err != nil {
+		return err
+	}
+	return p.remove(ctx, req.ID)
+}

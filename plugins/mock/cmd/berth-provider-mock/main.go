@@ -1,0 +1,9 @@
+// Command berth-provider-mock is a plugin that runs nothing; see package mem.
+package main
+
+import (
+	"github.com/berth-dev/berth/sdk"
+	"github.com/berth-dev/berth/sdk/providertest/mem"
+)
+
+func main() { sdk.Serve(mem.Main()) }

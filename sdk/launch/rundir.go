@@ -1,0 +1,71 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// socketName is the longest path that a plugin's socket has below the run directory:
+// go-plugin makes a directory and a file in it, each with a random number of 32 bits.
+const socketName = "/plugin-dir4294967295/plugin4294967295"
+
+// PrepareRunDir makes <stateDir>/run, the private directory for the sockets of one host's
+// plugins, and empties it: what is in there was left by a host that died. The caller
+// holds the lock of stateDir.
+func PrepareRunDir(stateDir string) (string, error) {
+	dir := filepath.Join(stateDir, "run")
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return "", fmt.Errorf("launch: run directory: %w", err)
+	case !info.IsDir():
+		return "", fmt.Errorf("launch: run directory: %s is in the way (%s): remove it", dir, info.Mode())
+	default:
+		if err := os.RemoveAll(dir); err != nil {
+			return "", fmt.Errorf("launch: run directory: the leftovers of a former host can't be removed: %w", err)
+		}
+	}
+	if err := os.MkdirAll(stateDir, 0o700); err != nil {
+		return "", fmt.Errorf("launch: run directory: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", fmt.Errorf("launch: run directory: %w", err)
+	}
+	return dir, CheckRunDir(dir)
+}
+
+// TempRunDir makes a private run directory for a caller without a state directory, such
+// as a validation or a test. The caller calls remove when its plugins have ended.
+func TempRunDir() (dir string, remove func() error, err error) {
+	dir, err = os.MkdirTemp("", "berth-")
+	if err != nil {
+		return "", nil, fmt.Errorf("launch: run directory: %w", err)
+	}
+	return dir, func() error { return os.RemoveAll(dir) }, nil
+}
+
+// CheckRunDir tells why dir can't be a run directory: it must be a directory of the
+// host's own user, closed to everybody else, with a path short enough for sockets in it.
+func CheckRunDir(dir string) error {
+	if have, limit := len(dir)+len(socketName), maxSocketPath; have > limit {
+		return &Error{Reason: PathTooLong, Message: fmt.Sprintf(
+			"the run directory %s has %d characters, and sockets in it may have at most %d in all, which leaves %d: choose a shorter `state_dir`",
+			dir, len(dir), limit, limit-len(socketName))}
+	}
+	info, err := os.Lstat(dir)
+	switch {
+	case err != nil:
+		return &Error{Reason: RunDirFailed, Message: "the run directory can't be used", Err: err}
+	case !info.IsDir():
+		return &Error{Reason: RunDirFailed, Message: fmt.Sprintf("the run directory %s is no directory (%s)", dir, info.Mode())}
+	case info.Mode().Perm()&0o077 != 0:
+		return &Error{Reason: RunDirFailed, Message: fmt.Sprintf("the run directory %s is open to others (mode %s): it needs 0700", dir, info.Mode().Perm())}
+	case !ownedByUs(info):
+		return &Error{Reason: RunDirFailed, Message: fmt.Sprintf("the run directory %s belongs to another user", dir)}
+	}
+	return nil
+}
