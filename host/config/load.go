@@ -104,13 +104,13 @@ func (r *reader) parse() bool {
 	}
 	start := hcl.Pos{Line: 1, Column: 1}
 	tokens, _ := hclsyntax.LexConfig(r.file.src, r.file.name, start) // its findings come again below
+	r.hidden = quotedInConfig(tokens)
 	if rng, deep := nesting(tokens); deep {
 		r.fail(rng, "the text is nested too deep", fmt.Sprintf("Braces and brackets may be nested %d deep, and an expression may have %d operators.", maxNesting, maxChain))
 		return false
 	}
 	f, diags := hclsyntax.ParseConfig(r.file.src, r.file.name, start)
 	if diags.HasErrors() {
-		r.hidden = quotedInConfig(tokens)
 		r.hcl(firstFaults(diags))
 		return false
 	}

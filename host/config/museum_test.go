@@ -84,6 +84,9 @@ func museum(t *testing.T, dir string, wantFailed bool) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files: %v", err)
 	}
+	if texts, _ := filepath.Glob(filepath.Join("testdata", dir, "*.txt")); len(texts) != len(files) && !*update {
+		t.Errorf("%d texts for %d files", len(texts), len(files))
+	}
 	for _, path := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".hcl"), func(t *testing.T) {
 			got, failed := verdict(t, path)

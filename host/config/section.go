@@ -98,7 +98,7 @@ func (r *report) unknown(body *hclsyntax.Body, known names) {
 		case slices.Contains(known.blocks, name):
 			r.fail(attr.NameRange, fmt.Sprintf("%s is a block, not a setting", name), "Write it without the equals sign: "+example(name, known)+".")
 		case home(name) != "" && near(name, known.attrs) == "":
-			r.fail(attr.NameRange, fmt.Sprintf("unknown setting %q", name), "It belongs into the block "+home(name)+".")
+			r.fail(attr.NameRange, fmt.Sprintf("unknown setting %q", name), "It belongs in the block "+home(name)+".")
 		default:
 			r.fail(attr.NameRange, fmt.Sprintf("unknown setting %q", name), hint(name, slices.Concat(known.attrs, known.blocks), "setting"))
 		}

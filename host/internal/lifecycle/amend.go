@@ -53,6 +53,9 @@ func (e *Engine) change(ctx context.Context, s *session, durable bool, f func(*l
 	err := e.store.Put(context.WithoutCancel(ctx), rec)
 	if err != nil {
 		if durable {
+			s.mu.Lock()
+			s.unsaved = true // it may have landed; what is told is written again
+			s.mu.Unlock()
 			return err
 		}
 		e.log.Error("a lease could not be written; it is tried again", "session_id", s.id, "state", rec.State, "err", err)
@@ -76,22 +79,26 @@ func (e *Engine) show(s *session, rec lease.Record, unsaved bool, also func()) {
 	})
 }
 
-// saveUnsaved writes the records that are newer than what is on disk.
+// saveUnsaved writes the records that are newer than what is on disk, or may be.
 func (e *Engine) saveUnsaved(ctx context.Context) {
 	for _, s := range e.all() {
 		s.mu.Lock()
 		unsaved := s.unsaved
 		s.mu.Unlock()
-		if !unsaved || take(ctx, s.write) != nil {
-			continue
+		if unsaved && take(ctx, s.write) == nil {
+			e.save(ctx, s)
+			release(s.write)
 		}
-		if e.store.Put(ctx, s.record()) == nil {
-			s.mu.Lock()
-			s.unsaved, s.written = false, time.Now()
-			s.mu.Unlock()
-		}
-		release(s.write)
 	}
+}
+
+func (e *Engine) save(ctx context.Context, s *session) {
+	if !e.current(s) || e.store.Put(ctx, s.record()) != nil {
+		return
+	}
+	s.mu.Lock()
+	s.unsaved, s.written = false, time.Now()
+	s.mu.Unlock()
 }
 
 // view is a record as it is shown.

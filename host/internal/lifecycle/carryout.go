@@ -33,74 +33,106 @@ func (e *Engine) carryOut(life context.Context, s *session, t Template, b *backe
 	var outcome provider.Outcome
 	defer func() { op.Done(string(outcome), err) }()
 
-	soft, cancel := context.WithTimeoutCause(traced, e.limits.CreateTimeout,
-		fmt.Errorf("create_timeout of %v passed", e.limits.CreateTimeout))
+	late := fmt.Errorf("create_timeout of %v passed", e.limits.CreateTimeout)
+	soft, cancel := context.WithTimeoutCause(traced, e.limits.CreateTimeout, late)
 	defer cancel()
 	kept, cancelKept := e.detach(traced)
 	defer cancelKept(nil)
-	hard, cancelHard := context.WithTimeout(kept, e.limits.CreateTimeout)
+	hard, cancelHard := context.WithTimeoutCause(kept, e.limits.CreateTimeout, late)
 	defer cancelHard()
-	// What a context's end means is in its cause, not in the error of the call it ended.
-	explain := func(err error) error {
-		if err != nil && soft.Err() != nil {
-			return context.Cause(soft)
-		}
-		return err
-	}
 
-	prepared, err := b.Prepare(soft, t.Image())
+	spec, err := e.plan(soft, s, t, b, ttl)
 	if err != nil {
-		return explain(err)
+		return explain(soft, err)
 	}
-	if err := e.fixDeadline(s, ttl); err != nil {
-		return err
-	}
-	rec = s.record()
-	spec, err := t.Spec(soft, SpecInput{
-		SessionID: s.id, ChatID: rec.ChatID, AgentID: rec.AgentID,
-		Volume: rec.Volume, VolumeHostPath: rec.VolumeHostPath,
-		CreatedAt: rec.CreatedAt, ExpiresAt: rec.ExpiresAt, Prepared: prepared,
-	})
-	if err != nil {
-		return explain(err)
-	}
-	spec.Name, spec.Owner, spec.RequestHash = rec.SandboxName, e.owner, rec.RequestHash
-	if err := e.amend(soft, s, func(r *lease.Record) error {
-		if r.State != lease.Creating {
-			return errDeleted
-		}
-		r.Identity = b.Status().Identity
-		return nil
-	}); err != nil {
-		return explain(err)
-	}
-
-	created, err := e.createOnce(hard, s, b, spec)
+	created, err := e.createOnce(hard, soft, s, b, spec)
 	op.Measured()
 	if err != nil {
-		return err
+		return explain(hard, err)
 	}
 	outcome = created.Outcome
 	if err := e.accept(s, created, spec.Port); err != nil {
 		return err
 	}
-	if err := e.awaitReady(soft, s, b); err != nil {
-		return explain(err)
+	if soft.Err() != nil {
+		return context.Cause(soft)
 	}
-	return explain(e.amend(soft, s, func(r *lease.Record) error {
-		if r.State != lease.Creating {
-			return errDeleted
+	if err := e.awaitReady(soft, s, b); err != nil {
+		return explain(soft, err)
+	}
+	return explain(soft, e.amend(soft, s, func(r *lease.Record) error {
+		if err := e.stillWanted(soft, s, r); err != nil {
+			return err
 		}
 		r.State = lease.Running
 		return nil
 	}))
 }
 
+// plan prepares the image, fixes the deadline, evaluates the template, and writes the
+// lease that says what is about to be made, and where.
+func (e *Engine) plan(ctx context.Context, s *session, t Template, b *backend, ttl time.Duration) (provider.Spec, error) {
+	prepared, err := b.Prepare(ctx, t.Image())
+	if err != nil {
+		return provider.Spec{}, err
+	}
+	if err := e.fixDeadline(s, ttl); err != nil {
+		return provider.Spec{}, err
+	}
+	rec := s.record()
+	spec, err := t.Spec(ctx, SpecInput{
+		SessionID: s.id, ChatID: rec.ChatID, AgentID: rec.AgentID,
+		Volume: rec.Volume, VolumeHostPath: rec.VolumeHostPath,
+		CreatedAt: rec.CreatedAt, ExpiresAt: rec.ExpiresAt, Prepared: prepared,
+	})
+	if err != nil {
+		return provider.Spec{}, err
+	}
+	spec.Name, spec.Owner, spec.RequestHash = rec.SandboxName, e.owner, rec.RequestHash
+	identity := b.Status().Identity
+	if identity == "" {
+		return provider.Spec{}, &provider.Error{Class: provider.Unavailable, Op: "create", ID: s.id,
+			Message: fmt.Sprintf("provider %q does not say which backend it is on", b.name)}
+	}
+	return spec, e.amend(ctx, s, func(r *lease.Record) error {
+		if err := e.stillWanted(ctx, s, r); err != nil {
+			return err
+		}
+		r.Identity = identity
+		return nil
+	})
+}
+
+// stillWanted is an error when a create was interrupted. The write lock is held.
+func (e *Engine) stillWanted(ctx context.Context, s *session, r *lease.Record) error {
+	switch {
+	case r.State != lease.Creating:
+		return errDeleted
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case s.due(e.clock.now()):
+		return errDeadline
+	}
+	return nil
+}
+
+// explain puts the cause of ctx's end in the place of the error of the call that it ended.
+// A timeout explains itself, so what the call said is kept beside it.
+func explain(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if err == nil || cause == nil {
+		return err
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &provider.Error{Class: provider.Internal, Message: cause.Error(), Err: err}
+	}
+	return cause
+}
+
 // fixDeadline fixes created-at and expires-at, from which moment the session can be
 // extended, and expires.
 func (e *Engine) fixDeadline(s *session, ttl time.Duration) error {
-	now := time.Now()
-	created := now.UTC().Truncate(time.Microsecond)
+	created := time.Now().UTC().Truncate(time.Microsecond)
 	err := e.amendVisible(s, func(r *lease.Record) error {
 		if r.State != lease.Creating {
 			return errDeleted
@@ -112,22 +144,22 @@ func (e *Engine) fixDeadline(s *session, ttl time.Duration) error {
 		return err
 	}
 	s.mu.Lock()
-	s.setDeadline(now, s.rec.ExpiresAt)
-	at := s.deadline
+	s.deadline = e.clock.at(s.rec.ExpiresAt)
 	s.mu.Unlock()
 	s.closePlanned()
-	e.schedule.set(s, at)
+	e.reschedule(s)
 	return nil
 }
 
 // createOnce asks the provider for the sandbox. When the outcome of the call is unknown
-// it asks Get before it creates again, on a generation that was reconciled.
-func (e *Engine) createOnce(ctx context.Context, s *session, b *backend, spec provider.Spec) (provider.Created, error) {
-	created, err := b.Create(ctx, spec)
+// it asks Get before it creates again, on a generation that was reconciled. The calls to
+// Create end with hard alone; nothing more is begun once soft has ended.
+func (e *Engine) createOnce(hard, soft context.Context, s *session, b *backend, spec provider.Spec) (provider.Created, error) {
+	created, err := b.Create(hard, spec)
 	if class := provider.ClassOf(err); class != provider.Unavailable && class != provider.Canceled {
 		return created, err
 	}
-	wait, cancel := context.WithTimeout(ctx, unknownOutcomeWait)
+	wait, cancel := context.WithTimeout(soft, unknownOutcomeWait)
 	defer cancel()
 	if b.WaitReady(wait) != nil {
 		return created, err
@@ -135,6 +167,8 @@ func (e *Engine) createOnce(ctx context.Context, s *session, b *backend, spec pr
 	e.log.Info("the outcome of a create is unknown; looking for its sandbox", "session_id", s.id, "err", err)
 	sb, getErr := b.Get(wait, provider.Ref{Name: spec.Name})
 	switch {
+	case soft.Err() != nil:
+		return created, err
 	case getErr == nil && sb.State == provider.StateRunning && sb.SessionID == spec.SessionID &&
 		sb.Owner == spec.Owner && sb.RequestHash == spec.RequestHash:
 		id, idErr := b.Identity(wait)
@@ -143,7 +177,7 @@ func (e *Engine) createOnce(ctx context.Context, s *session, b *backend, spec pr
 		}
 		return provider.Created{Outcome: provider.OutcomeAdopted, Sandbox: sb, Identity: id}, nil
 	case getErr == nil || isNotFound(getErr):
-		return b.Create(ctx, spec)
+		return b.Create(hard, spec)
 	default:
 		return created, errors.Join(err, getErr)
 	}

@@ -2,14 +2,12 @@ package lifecycle
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/berth-dev/berth/host/internal/lease"
-	"github.com/berth-dev/berth/sdk/provider"
 )
 
 // creation is a create in flight. The session's lock guards what changes in it.
@@ -18,6 +16,7 @@ type creation struct {
 	recovered bool // of an earlier life; there is no goroutine behind it
 	waiters   int
 	queued    bool // waits for one of the provider's creating slots
+	kept      bool // it came out well, and somebody was there to hear it
 	cancel    context.CancelCauseFunc
 
 	done chan struct{} // closed when it is over
@@ -69,6 +68,8 @@ func (e *Engine) Create(ctx context.Context, req CreateRequest) (Session, error)
 		case <-s.ended:
 		case <-ctx.Done():
 			return Session{}, req.fail(CodeUnavailable, "an earlier try of this session is still being cleaned up", context.Cause(ctx))
+		case <-e.base.Done():
+			return Session{}, req.fail(CodeUnavailable, "", errStopping)
 		}
 	}
 }
@@ -131,16 +132,21 @@ func (e *Engine) admit(ctx context.Context, req CreateRequest, minted bool) (*se
 	if full := e.counts.room(rec, e.limits.MaxSessions, t.Limits()); full != "" {
 		return nil, nil, req.fail(CodeResourceExhausted, full, nil)
 	}
+	before := e.sessions[req.SessionID]
 	s = newSession(rec)
+	if before != nil {
+		s.write = before.write // it has failed; nothing writes under its id beside this one
+	}
 	s.token <- struct{}{} // the create's, until it is over
-	s.create = newCreation(minted)
-	s.create.waiters = 1
+	c = newCreation(minted)
+	c.waiters = 1
 	life, cancel := e.detach(ctx)
-	s.create.cancel = cancel
+	c.cancel = cancel
+	s.create = c
 	e.sessions[s.id] = s
 	e.counts.add(rec)
 	e.work.Go(func() { e.runCreate(life, s, t, b, ttl) })
-	return s, s.create, nil
+	return s, c, nil
 }
 
 // known looks for a session of the same id. e.mu is held.
@@ -151,7 +157,7 @@ func (e *Engine) known(req CreateRequest, hash string) (*session, *creation, err
 	}
 	s.mu.Lock()
 	rec, c := s.rec, s.create
-	if rec.RequestHash == hash && c != nil && rec.State == lease.Creating {
+	if rec.RequestHash == hash && c != nil && (rec.State == lease.Creating || rec.State == lease.Running) {
 		c.waiters++
 		s.mu.Unlock()
 		return s, c, nil
@@ -178,34 +184,46 @@ func (e *Engine) known(req CreateRequest, hash string) (*session, *creation, err
 
 // join waits for a create on behalf of one caller.
 func (e *Engine) join(ctx context.Context, s *session, c *creation) (Session, error) {
+	fail := func(code Code, message string, cause error) error {
+		return e.fail("create", s, code, message, cause)
+	}
 	select {
 	case <-c.done:
-		if c.err != nil {
-			return Session{}, c.err
-		}
-		return e.view(s.record()), nil
+		return e.came(s, c)
+	case <-e.base.Done():
+		return Session{}, fail(CodeUnavailable, "", errStopping)
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
-	c.waiters--
-	abandoned := c.waiters == 0 && !c.recovered
-	queued, minted := c.queued, c.minted
-	s.mu.Unlock()
-	rec := s.record()
-	fail := func(code Code, message string) error {
-		return &Error{Code: code, Op: "create", ChatID: rec.ChatID, SessionID: s.id, Message: message, Err: context.Cause(ctx)}
+	kept, queued, minted := c.kept, c.queued && !c.recovered, c.minted
+	if !kept {
+		c.waiters--
 	}
-	if abandoned && (queued || minted) {
+	abandoned := !kept && c.waiters == 0 && !c.recovered && (queued || minted)
+	s.mu.Unlock()
+	if abandoned {
 		s.interruptCreate(errLeft)
 	}
 	switch {
-	case queued && !c.recovered:
-		return Session{}, fail(CodeResourceExhausted, fmt.Sprintf("max_creating is %d, and so many sandboxes are being created", e.limits.MaxCreating))
+	case kept: // and will be done in a moment
+		<-c.done
+		return e.came(s, c)
+	case queued:
+		return Session{}, fail(CodeResourceExhausted,
+			fmt.Sprintf("max_creating is %d, and so many sandboxes are being created", e.limits.MaxCreating), context.Cause(ctx))
 	case minted:
-		return Session{}, fail(CodeUnavailable, "the caller left before the sandbox was ready; it is torn down")
+		return Session{}, fail(CodeUnavailable, "the caller left before the sandbox was ready; it is torn down", context.Cause(ctx))
 	default:
-		return Session{}, fail(CodeUnavailable, "the caller left before the sandbox was ready; the same session id joins it")
+		return Session{}, fail(CodeUnavailable, "the caller left before the sandbox was ready; the same session id joins it", context.Cause(ctx))
 	}
+}
+
+// came is what a create that is done came to.
+func (e *Engine) came(s *session, c *creation) (Session, error) {
+	if c.err != nil {
+		return Session{}, c.err
+	}
+	return e.view(s.record()), nil
 }
 
 // detach makes a context for the engine's own work: it carries ctx's values (a trace)
@@ -225,6 +243,9 @@ func sandboxName(owner, sessionID string) string {
 func (e *Engine) runCreate(life context.Context, s *session, t Template, b *backend, ttl time.Duration) {
 	e.hub.publish(EventChanged, func() Session { return e.view(s.record()) }, nil)
 	err := e.carryOut(life, s, t, b, ttl)
+	if err == nil && !s.keep() {
+		err = errLeft
+	}
 	if err != nil {
 		err = e.failCreate(life, s, b, err)
 	}
@@ -232,55 +253,23 @@ func (e *Engine) runCreate(life context.Context, s *session, t Template, b *back
 	s.mu.Lock()
 	c := s.create
 	s.create = nil
+	suspect := s.suspect
 	s.mu.Unlock()
 	c.err = err
 	release(s.token)
 	close(c.done)
 	c.cancel(nil)
 	e.reschedule(s)
+	if suspect {
+		e.attend(s)
+	}
 }
 
-// failCreate ends a session that never came to run, and makes the caller's error.
-func (e *Engine) failCreate(life context.Context, s *session, b *backend, err error) error {
-	rec := s.record()
-	bad := &Error{Op: "create", ChatID: rec.ChatID, SessionID: s.id, Err: err, Code: codeFor(err, CodeSandboxStartFailed)}
-	switch cause := context.Cause(life); {
-	case errors.Is(err, errDeleted) || rec.State == lease.Deleting:
-		// Whoever deleted it waits for the token and does the rest.
-		bad.Code, bad.Err = CodeConflict, errDeleted
-		return bad
-	case errors.Is(cause, errStopping), errors.Is(cause, errLeft):
-		bad.Code, bad.Err = CodeUnavailable, cause
-	case errors.Is(cause, errDeadline):
-		bad.Code, bad.Err = CodeSandboxStartFailed, cause
-	}
-	if tail := e.logTail(s, b, err); tail != "" {
-		bad.Message = "the last that the sandbox printed:\n" + tail + "\n"
-	}
-	e.log.Warn("a create failed", "session_id", s.id, "chat_id", rec.ChatID, "template", rec.Template, "code", bad.Code, "err", bad.Err)
-
-	made := rec.Identity != "" // the lease was written, so a create may have been sent
-	intent := func(r *lease.Record) error {
-		if r.State == lease.Deleting {
-			return errDeleted
-		}
-		r.State, r.Reason, r.Cause = lease.Deleting, lease.Failed, bad.Err.Error()
-		return nil
-	}
-	if !made || provider.ClassOf(err) == provider.Conflict {
-		// Nothing was made, or what bears the name is not ours.
-		if e.amendVisible(s, intent) == nil {
-			e.end(s, nil)
-		}
-		return bad
-	}
-	if e.amendAnyway(s, intent) != nil {
-		return bad
-	}
-	ctx, cancel := e.detach(life)
-	defer cancel(nil)
-	if err := e.teardown(ctx, s); err != nil {
-		e.log.Warn("a failed create is not cleaned up; it is tried again", "session_id", s.id, "err", err)
-	}
-	return bad
+// keep is the last word on a create that came out well: false when its caller has left,
+// and nobody else knows of it.
+func (s *session) keep() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.create.kept = s.create.waiters > 0 || !s.create.minted
+	return s.create.kept
 }

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 
 	"github.com/berth-dev/berth/host/internal/lease"
 )
@@ -18,10 +19,10 @@ func (e *Engine) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if s.record().State == lease.Ended {
-		return nil
-	}
-	if err := e.amendAnyway(s, intend(lease.Deleted)); err != nil {
+	switch err := e.amendAnyway(s, intend(lease.Deleted)); {
+	case errors.Is(err, errAsItIs):
+		return nil // it has ended
+	case err != nil:
 		return e.fail(op, s, CodeUnavailable, "", err)
 	}
 	s.interruptCreate(errDeleted)

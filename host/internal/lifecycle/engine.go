@@ -56,7 +56,7 @@ type Engine struct {
 	prober    Prober
 	observer  Observer
 	log       *slog.Logger
-	suspended func() time.Duration
+	clock     *clock
 	started   time.Time
 
 	hub      hub
@@ -82,16 +82,14 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the leases: %w", err)
 	}
+	c := newClock(o.Suspended)
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e := &Engine{
 		owner: o.Owner, limits: o.Limits, store: o.Store, prober: o.Prober,
-		observer: o.Observer, log: o.Logger, suspended: o.Suspended, started: time.Now(),
-		schedule: newSchedule(), base: base, cancel: cancel, closing: make(chan struct{}),
+		observer: o.Observer, log: o.Logger, clock: c, started: time.Now(),
+		schedule: newSchedule(c.now), base: base, cancel: cancel, closing: make(chan struct{}),
 		templates: map[string]Template{}, sessions: map[string]*session{},
 		backends: map[string]*backend{}, counts: newCounts(),
-	}
-	if e.suspended == nil {
-		e.suspended = func() time.Duration { return 0 }
 	}
 	for _, t := range o.Templates {
 		e.templates[t.Name()] = t
@@ -115,8 +113,10 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) {
 	defer stop()
 	var running sync.WaitGroup
 	running.Go(func() { e.schedule.run(loops, e.attend) })
-	running.Go(func() { e.tick(loops) })
+	running.Go(func() { e.tick(loops, e.noticeSleep) })
+	running.Go(func() { e.tick(loops, func() { e.saveUnsaved(loops) }) })
 	for _, b := range e.backends {
+		running.Go(func() { e.follow(loops, b) })
 		running.Go(func() { e.sweeper(loops, b) })
 	}
 
@@ -125,6 +125,9 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) {
 	e.closed = true
 	for _, s := range e.sessions {
 		s.interruptCreate(errStopping)
+		if s.interrupted() {
+			s.interruptNow(errStopping)
+		}
 	}
 	close(e.closing)
 	e.mu.Unlock()
@@ -140,7 +143,13 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) {
 	}
 	e.cancel()
 	<-done
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
+	defer cancel()
+	e.saveUnsaved(last)
 }
+
+// lastSave bounds the last try to write what could not be written.
+const lastSave = 2 * time.Second
 
 // spawn runs f in a goroutine that Run waits for. It refuses once the engine is closed.
 func (e *Engine) spawn(f func()) bool {
@@ -156,15 +165,14 @@ func (e *Engine) spawn(f func()) bool {
 // remember takes over a lease from an earlier life.
 func (e *Engine) remember(rec lease.Record) {
 	s := newSession(rec)
-	now := time.Now()
 	s.closePlanned()
-	s.setDeadline(now, rec.ExpiresAt)
-	s.written = now
+	s.deadline = e.clock.at(rec.ExpiresAt)
+	s.written = e.started.Add(-1) // in an earlier life
 	if rec.State == lease.Ended {
 		close(s.ended)
-		s.create = nil
+		s.forget = e.clock.at(rec.Ended.At.Add(e.limits.EndedRetention))
 		e.sessions[s.id] = s
-		e.schedule.set(s, now.Add(rec.Ended.At.Add(e.limits.EndedRetention).Sub(now.Round(0))))
+		e.schedule.set(s, s.forget)
 		return
 	}
 	if rec.State == lease.Creating {
@@ -176,37 +184,26 @@ func (e *Engine) remember(rec lease.Record) {
 	e.schedule.set(s, s.deadline)
 }
 
-// tick adds what the machine slept to every deadline, and writes what could not be
-// written.
-func (e *Engine) tick(ctx context.Context) {
-	const every = 2 * time.Second
-	ticker := time.NewTicker(every)
+// tick calls f every two seconds.
+func (e *Engine) tick(ctx context.Context, f func()) {
+	ticker := time.NewTicker(2 * time.Second)
 	defer ticker.Stop()
-	slept := e.suspended()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			f()
 		}
-		if now := e.suspended(); now-slept > 10*time.Millisecond {
-			e.slept(now - slept)
-			slept = now
-		}
-		e.saveUnsaved(ctx)
 	}
 }
 
-func (e *Engine) slept(d time.Duration) {
-	for _, s := range e.all() {
-		s.mu.Lock()
-		if !s.deadline.IsZero() {
-			s.deadline = s.deadline.Add(-d)
-		}
-		s.mu.Unlock()
+// noticeSleep wakes the schedule when the machine has slept: its timer did too.
+func (e *Engine) noticeSleep() {
+	if slept := e.clock.noticed(); slept > 0 {
+		poke(e.schedule.changed)
+		e.log.Info("the machine slept; deadlines went on meanwhile", "slept", slept)
 	}
-	e.schedule.shift(d)
-	e.log.Info("the machine slept; deadlines go on as if it had not", "slept", d)
 }
 
 func (e *Engine) all() []*session {

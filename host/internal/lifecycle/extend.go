@@ -41,6 +41,8 @@ func (e *Engine) Extend(ctx context.Context, id string, req ExtendRequest) (Sess
 		return Session{}, invalid(op, "by", "give either by or until, not both and not none")
 	case req.By < 0:
 		return Session{}, invalid(op, "by", fmt.Sprintf("%v is not positive; an extension never shortens", req.By))
+	case req.By != 0 && req.By < time.Microsecond:
+		return Session{}, invalid(op, "by", fmt.Sprintf("%v is too short; give at least 1µs", req.By))
 	case req.By > e.limits.MaxLifetime:
 		return Session{}, invalid(op, "by", fmt.Sprintf("%v is over max_lifetime %v", req.By, e.limits.MaxLifetime))
 	}
@@ -48,6 +50,8 @@ func (e *Engine) Extend(ctx context.Context, id string, req ExtendRequest) (Sess
 	case <-s.planned: // until then there is no deadline to push
 	case <-ctx.Done():
 		return Session{}, e.fail(op, s, CodeUnavailable, "its image is still being prepared", context.Cause(ctx))
+	case <-e.base.Done():
+		return Session{}, e.fail(op, s, CodeUnavailable, "", errStopping)
 	}
 
 	var deadline time.Time
@@ -62,40 +66,44 @@ func (e *Engine) Extend(ctx context.Context, id string, req ExtendRequest) (Sess
 		}
 		return Session{}, e.fail(op, s, CodeUnavailable, "the new deadline could not be written", err)
 	}
-	e.schedule.set(s, deadline)
+	e.reschedule(s)
 	return e.view(s.record()), nil
 }
 
-// extended works out the new deadline, by the wall clock and by the monotonic one, and
+// extended works out the new deadline, by the wall clock and on the engine's clock, and
 // checks it. The session's write lock is held.
 func (e *Engine) extended(s *session, rec lease.Record, req ExtendRequest) (wall, mono time.Time, err error) {
-	now := time.Now()
+	now := e.clock.now()
 	if err := e.extendable(s, rec, req, now); err != nil {
 		return wall, mono, err
 	}
 	s.mu.Lock()
 	mono = s.deadline
 	s.mu.Unlock()
+	field := "by"
 	if req.By != 0 {
 		by := req.By.Truncate(time.Microsecond)
 		wall = rec.ExpiresAt.Add(by)
 		mono = mono.Add(by)
 	} else {
+		field = "until"
 		wall = req.Until.UTC().Truncate(time.Microsecond)
 		if !wall.After(rec.ExpiresAt) {
 			return rec.ExpiresAt, mono, nil
 		}
-		mono = now.Add(wall.Sub(now.Round(0)))
+		if at := e.clock.at(wall); at.After(mono) { // the wall clock may have been set
+			mono = at
+		}
 	}
 	over := func(limit string, most time.Duration, latest time.Time) error {
-		bad := invalid("extend", "until", fmt.Sprintf("%s is over %s %v, which allows %s at most",
+		bad := invalid("extend", field, fmt.Sprintf("%s is over %s %v, which allows %s at most",
 			wall.Format(time.RFC3339Nano), limit, most, latest.UTC().Format(time.RFC3339Nano)))
 		bad.SessionID, bad.ChatID = s.id, rec.ChatID
 		return bad
 	}
 	switch {
 	case mono.Sub(now) > e.limits.MaxTTL:
-		return wall, mono, over("max_ttl", e.limits.MaxTTL, now.Round(0).Add(e.limits.MaxTTL))
+		return wall, mono, over("max_ttl", e.limits.MaxTTL, time.Now().Add(e.limits.MaxTTL))
 	case wall.Sub(rec.CreatedAt) > e.limits.MaxLifetime:
 		return wall, mono, over("max_lifetime", e.limits.MaxLifetime, rec.CreatedAt.Add(e.limits.MaxLifetime))
 	}

@@ -36,30 +36,45 @@ type hub struct {
 	watchers map[*watcher]struct{}
 }
 
+// watcher is one reader of Watch. Its channel is closed when events were lost.
 type watcher struct {
 	events chan Event
-	cut    bool // events were lost; the channel is closed
 }
 
 // publish tells the watchers and then makes the change visible. It never waits.
 func (h *hub) publish(typ EventType, view func() Session, apply func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.seq++
-	if len(h.watchers) > 0 {
-		ev := Event{Seq: h.seq, Type: typ, Session: view()}
-		for w := range h.watchers {
-			select {
-			case w.events <- ev:
-			default:
-				w.cut = true
-				close(w.events)
-				delete(h.watchers, w)
-			}
-		}
-	}
+	h.tell(typ, view)
 	if apply != nil {
 		apply()
+	}
+}
+
+// forget makes a session invisible, if it still is what gone says, and tells the watchers.
+func (h *hub) forget(gone func() (Session, bool)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v, ok := gone(); ok {
+		h.tell(EventPruned, func() Session { return v })
+	}
+}
+
+// tell numbers an event and sends it. A watcher whose buffer is full is cut off. h.mu is
+// held.
+func (h *hub) tell(typ EventType, view func() Session) {
+	h.seq++
+	if len(h.watchers) == 0 {
+		return
+	}
+	ev := Event{Seq: h.seq, Type: typ, Session: view()}
+	for w := range h.watchers {
+		select {
+		case w.events <- ev:
+		default:
+			close(w.events)
+			delete(h.watchers, w)
+		}
 	}
 }
 

@@ -8,23 +8,22 @@ import (
 )
 
 // SandboxEvent is told of an event of the provider. It is a hint: the sandbox is asked
-// about, unless an operation of the engine's own runs on it.
+// about, unless the engine itself is ending it.
 func (e *Engine) SandboxEvent(providerName string, ev provider.Event) {
 	for _, s := range e.eventTargets(ev) {
 		s.mu.Lock()
-		mine := s.rec.Provider == providerName && (s.rec.SandboxID == ev.SandboxID || s.rec.SandboxID == "") &&
-			s.rec.State != lease.Ended
-		creating, busy := s.create != nil && !s.create.recovered, len(s.token) > 0
-		fine := ev.Kind == provider.EventStarted && s.rec.State != lease.Stopped
-		if mine && !creating && !busy && !fine {
-			s.suspect = true
-		}
-		suspect := s.suspect
+		state := s.rec.State
+		about := s.rec.Provider == providerName &&
+			(s.rec.SandboxID == ev.SandboxID || s.rec.SandboxID == "" && ev.SessionID == s.id) &&
+			(state == lease.Creating || state == lease.Running || state == lease.Stopped) &&
+			(ev.Kind != provider.EventStarted || state == lease.Stopped)
+		s.suspect = s.suspect || about
+		creating, inFlight := s.create != nil, s.inFlight()
 		s.mu.Unlock()
-		switch {
-		case mine && creating && !fine:
+		if about && creating {
 			poke(s.hint)
-		case mine && suspect:
+		}
+		if about && !inFlight { // a create attends when it is over
 			e.attend(s)
 		}
 	}
@@ -52,50 +51,74 @@ func (e *Engine) EventsBroken(providerName string) {
 // investigate asks about a session whose sandbox is said to be other than it should be.
 // The token is held.
 func (e *Engine) investigate(ctx context.Context, s *session) error {
-	rec := s.record()
-	b := e.backendOf(rec)
-	if err := e.reachable(b, rec, "get"); err != nil {
+	s.suspects(false) // what is heard from now on is newer than the answer
+	reason, err := e.findOut(ctx, s)
+	if err != nil {
+		s.suspects(true)
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, getTimeout+deleteTimeout)
-	defer cancel()
-	sb, err := b.Get(ctx, provider.Ref{ID: rec.SandboxID})
-	reason := lease.Reason("")
-	switch {
-	case isNotFound(err):
-		if err := e.sameBackend(ctx, b, rec); err != nil {
-			return err
-		}
-		reason = lease.Removed
-	case err != nil:
-		return err
-	case sb.ID != rec.SandboxID:
-		return &provider.Error{Class: provider.Internal, Op: "get", ID: rec.SandboxID,
-			Message: "the provider's answer is refused: it is about sandbox " + sb.ID}
-	case rec.State == lease.Running && (sb.State == provider.StateExited || sb.State == provider.StateCreated):
-		reason = lease.Exited
-		if sb.Exit != nil && sb.Exit.OOMKilled {
-			reason = lease.OOMKilled
-		}
-		s.mu.Lock()
-		s.exit = sb.Exit
-		s.mu.Unlock()
-	case rec.State == lease.Stopped && sb.State == provider.StateRunning:
-		// Somebody started it again behind our back: stopped stays stopped.
-		if _, err := e.halt(ctx, s, b, rec); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	s.suspect = false
-	s.mu.Unlock()
 	if reason == "" {
 		return nil
 	}
-	if err := e.amendVisible(s, intend(reason)); err != nil {
+	if err := e.amendAnyway(s, intend(reason)); err != nil {
 		return err
 	}
 	return e.teardown(ctx, s)
+}
+
+// findOut asks the provider why a session should end; "" for no reason.
+func (e *Engine) findOut(ctx context.Context, s *session) (lease.Reason, error) {
+	rec := s.record()
+	b := e.backendOf(rec)
+	if err := e.reachable(b, rec, "get"); err != nil {
+		return "", err
+	}
+	get, cancel := context.WithTimeout(ctx, getTimeout)
+	defer cancel()
+	sb, err := b.Get(get, provider.Ref{ID: rec.SandboxID})
+	switch {
+	case isNotFound(err):
+		return lease.Removed, e.sameBackend(get, b, rec)
+	case err != nil:
+		return "", err
+	case sb.ID != rec.SandboxID:
+		return "", &provider.Error{Class: provider.Internal, Op: "get", ID: rec.SandboxID,
+			Message: "the provider's answer is refused: it is about sandbox " + sb.ID}
+	case rec.State == lease.Running && (sb.State == provider.StateExited || sb.State == provider.StateCreated):
+		s.mu.Lock()
+		s.exit = sb.Exit
+		s.mu.Unlock()
+		if sb.Exit != nil && sb.Exit.OOMKilled {
+			return lease.OOMKilled, nil
+		}
+		return lease.Exited, nil
+	case rec.State == lease.Stopped && sb.State == provider.StateRunning:
+		// Somebody started it again behind our back: stopped stays stopped.
+		there, err := e.halt(ctx, s, b, rec)
+		if err == nil && !there {
+			return lease.Removed, nil
+		}
+		return "", err
+	case rec.State == lease.Running && moved(rec, sb):
+		// Something outside has restarted it: its address is the backend's to say.
+		return "", e.amendVisible(s, func(r *lease.Record) error {
+			r.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
+			return nil
+		})
+	}
+	return "", nil
+}
+
+// moved reports whether a sandbox answers at another address than its record says.
+func moved(rec lease.Record, sb provider.Sandbox) bool {
+	return sb.State == provider.StateRunning && sb.Endpoint != nil && rec.Endpoint != nil &&
+		*rec.Endpoint != lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
+}
+
+func (s *session) suspects(suspect bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.suspect = suspect
 }
 
 // orphanRecord is what remove needs to know of a sandbox that has no session.

@@ -15,7 +15,7 @@ type orphan struct {
 // and left alone. Ours go after two complete lists at least one interval apart, when
 // they are older than create_timeout and younger than the store: an older one has lost
 // its lease with an earlier store, and is left alone.
-func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unreadable []provider.Unreadable, known map[string]bool, sent time.Time) {
+func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unreadable []provider.Unreadable, sent time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := map[string]bool{}
@@ -29,7 +29,7 @@ func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unr
 	for id, sb := range listed {
 		now[id] = true
 		switch {
-		case known[id]:
+		case e.claimed(sb):
 			delete(b.orphans, id)
 		case sb.Owner != e.owner:
 			if b.first(id) {
@@ -84,7 +84,7 @@ func (e *Engine) deleteOrphan(b *backend, sb provider.Sandbox) {
 		return
 	}
 	rec := e.orphanRecord(b, sb)
-	if e.reachable(b, rec, "delete") != nil || e.sameBackend(e.base, b, rec) != nil {
+	if e.reachable(b, rec, "delete") != nil || e.sameBackend(e.base, b, rec) != nil || e.claimed(sb) {
 		return // the next sweep finds it again
 	}
 	if err := e.remove(e.base, b, rec, sb.ID); err != nil {

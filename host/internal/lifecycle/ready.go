@@ -57,6 +57,7 @@ var errNotReady = errors.New("the sandbox was not ready")
 
 // stillRuns is an error only when the provider says that the sandbox has ended.
 func (e *Engine) stillRuns(ctx context.Context, s *session, b *backend) error {
+	s.suspects(false)
 	sb, err := b.Get(ctx, provider.Ref{ID: s.record().SandboxID})
 	switch {
 	case isNotFound(err):

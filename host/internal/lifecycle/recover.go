@@ -14,6 +14,9 @@ import (
 // passed since the start and a second complete list agrees. The token is held.
 func (e *Engine) recover(ctx context.Context, s *session) error {
 	rec := s.record()
+	if rec.Identity == "" {
+		return e.recoverFailed(ctx, s, "the host went down before its sandbox was asked for")
+	}
 	b := e.backendOf(rec)
 	if err := e.reachable(b, rec, "get"); err != nil {
 		return err
@@ -32,6 +35,8 @@ func (e *Engine) recover(ctx context.Context, s *session) error {
 		return err
 	case sb.Owner != e.owner || sb.SessionID != s.id:
 		return e.recoverAbsent(ctx, s, b, rec)
+	case sb.State == provider.StateUnknown:
+		return nil // the next sweep looks again
 	case sb.State != provider.StateRunning:
 		return e.recoverFailed(ctx, s, "the host went down while it was being created, and its sandbox did not run")
 	}
@@ -44,19 +49,37 @@ func (e *Engine) recover(ctx context.Context, s *session) error {
 	}); err != nil {
 		return err
 	}
-	if err := e.awaitReady(ctx, s, b); err != nil {
-		if provider.ClassOf(err) == provider.Unavailable {
-			return err
-		}
+	return e.recoverRunning(ctx, s, b)
+}
+
+// recoverRunning waits until the sandbox of an interrupted create is ready. A delete, the
+// deadline, and the host's end interrupt it.
+func (e *Engine) recoverRunning(ctx context.Context, s *session, b *backend) error {
+	waiting, end := s.interruptible(ctx)
+	err := e.awaitReady(waiting, s, b)
+	cause := context.Cause(waiting)
+	end()
+	switch {
+	case cause != nil && err != nil:
+		return cause // what is due, or was asked for, is done next
+	case provider.ClassOf(err) == provider.Unavailable:
+		return err
+	case err != nil:
 		return e.recoverFailed(ctx, s, err.Error())
 	}
 	err = e.amendAnyway(s, func(r *lease.Record) error {
-		if r.State == lease.Creating {
-			r.State = lease.Running
+		switch {
+		case r.State != lease.Creating:
+			return errDeleted
+		case s.due(e.clock.now()):
+			return errDeadline
 		}
+		r.State = lease.Running
 		return nil
 	})
-	e.recovered(s, nil)
+	if err == nil {
+		e.recovered(s, nil)
+	}
 	return err
 }
 

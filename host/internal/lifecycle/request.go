@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 	"unicode"
@@ -73,7 +74,12 @@ func (r CreateRequest) normalize(maxTTL time.Duration) (CreateRequest, *Error) {
 	case r.TTL > maxTTL:
 		return fail("ttl", "%v is over max_ttl %v; ask for less and extend while it is used", r.TTL, maxTTL)
 	}
-	return r, r.checkMetadata(op)
+	r.Metadata = maps.Clone(r.Metadata)
+	if bad := r.checkMetadata(op); bad != nil {
+		bad.ChatID, bad.SessionID = r.ChatID, r.SessionID
+		return r, bad
+	}
+	return r, nil
 }
 
 func (r CreateRequest) checkMetadata(op string) *Error {

@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// schedule wakes sessions at exact times. One goroutine owns the timer; whoever sets a
+// schedule wakes sessions at exact times of the engine's clock. One goroutine owns the timer; whoever sets a
 // time only moves an entry of the heap. It decides nothing: fire reads again what is due.
 type schedule struct {
-	mu      sync.Mutex
-	heap    entries
-	byID    map[string]*entry
+	now     func() time.Time
 	changed chan struct{}
+
+	mu   sync.Mutex
+	heap entries
+	of   map[*session]*entry
 }
 
 type entry struct {
@@ -22,41 +24,23 @@ type entry struct {
 	index   int
 }
 
-func newSchedule() *schedule {
-	return &schedule{byID: map[string]*entry{}, changed: make(chan struct{}, 1)}
+func newSchedule(now func() time.Time) *schedule {
+	return &schedule{now: now, of: map[*session]*entry{}, changed: make(chan struct{}, 1)}
 }
 
 // set gives the session its one wake-up time, in place of an earlier one.
 func (q *schedule) set(s *session, at time.Time) {
 	q.mu.Lock()
-	if e, ok := q.byID[s.id]; ok {
-		e.session, e.at = s, at
+	if e, ok := q.of[s]; ok {
+		e.at = at
 		heap.Fix(&q.heap, e.index)
 	} else {
 		e := &entry{session: s, at: at}
-		q.byID[s.id] = e
+		q.of[s] = e
 		heap.Push(&q.heap, e)
 	}
 	q.mu.Unlock()
-	q.poke()
-}
-
-// poke makes the owner look at the clock again.
-func (q *schedule) poke() {
-	select {
-	case q.changed <- struct{}{}:
-	default:
-	}
-}
-
-// shift moves every wake-up earlier by d.
-func (q *schedule) shift(d time.Duration) {
-	q.mu.Lock()
-	for _, e := range q.heap {
-		e.at = e.at.Add(-d)
-	}
-	q.mu.Unlock()
-	q.poke()
+	poke(q.changed)
 }
 
 // next pops an entry that is due, or tells how long to wait for the earliest.
@@ -71,7 +55,7 @@ func (q *schedule) next(now time.Time) (s *session, wait time.Duration, any bool
 		return nil, d, true
 	}
 	heap.Pop(&q.heap)
-	delete(q.byID, e.session.id)
+	delete(q.of, e.session)
 	return e.session, 0, true
 }
 
@@ -81,7 +65,7 @@ func (q *schedule) run(ctx context.Context, fire func(*session)) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		s, wait, any := q.next(time.Now())
+		s, wait, any := q.next(q.now())
 		if s != nil {
 			fire(s)
 			continue
@@ -89,7 +73,7 @@ func (q *schedule) run(ctx context.Context, fire func(*session)) {
 		if !any {
 			wait = time.Hour
 		}
-		timer.Reset(wait)
+		timer.Reset(wait) // by the monotonic clock; a suspend pokes
 		select {
 		case <-ctx.Done():
 			return

@@ -51,7 +51,8 @@ type session struct {
 
 	mu        sync.Mutex
 	rec       lease.Record
-	deadline  time.Time // rec.ExpiresAt with a monotonic reading; zero until it is fixed
+	deadline  time.Time // rec.ExpiresAt on the engine's clock; zero until it is fixed
+	forget    time.Time // when its terminal record goes, on the engine's clock; zero until it has ended
 	create    *creation // the create in flight, or the one that a restart interrupted
 	interrupt context.CancelCauseFunc
 	exit      *provider.Exit // seen at a stop, kept for the end
@@ -61,8 +62,8 @@ type session struct {
 	unsaved   bool           // the visible record is newer than the one on disk
 	tries     int            // failed tries to finish what is intended
 	lagged    bool           // its expiry lag was told
-	attending bool
-	again     bool
+	attending bool           // a goroutine gives it what it needs
+	again     bool           // and is to look once more
 
 	hint    chan struct{} // an event came while it was being created
 	planned chan struct{} // closed when the deadline is fixed, or never will be
@@ -83,12 +84,17 @@ func (s *session) record() lease.Record {
 	return s.rec
 }
 
-// due reports whether the deadline has passed, on the monotonic clock.
+// due reports whether the deadline has passed at a point of the engine's clock.
 func (s *session) due(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.deadline.IsZero() && !now.Before(s.deadline)
+	return s.dueAt(now)
 }
+
+func (s *session) dueAt(now time.Time) bool { return !s.deadline.IsZero() && !now.Before(s.deadline) }
+
+// inFlight reports whether a goroutine is creating it. s.mu is held.
+func (s *session) inFlight() bool { return s.create != nil && !s.create.recovered }
 
 // take gets a lock of the session's, or fails with ctx's cause.
 func take(ctx context.Context, lock chan struct{}) error {
@@ -134,11 +140,7 @@ func (s *session) interruptNow(cause error) {
 	}
 }
 
-// setDeadline keeps a wall time as a point on the monotonic clock. s.mu is held.
-func (s *session) setDeadline(now, expires time.Time) {
-	s.deadline = now.Add(expires.Sub(now.Round(0)))
-}
-
+// closePlanned lets those go on who wait for the deadline. The token is held.
 func (s *session) closePlanned() {
 	select {
 	case <-s.planned:

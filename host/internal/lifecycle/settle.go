@@ -15,6 +15,9 @@ func (e *Engine) attend(s *session) {
 	s.mu.Lock()
 	if s.attending {
 		s.again = true
+		if s.create != nil && s.interrupt != nil && s.dueAt(e.clock.now()) {
+			s.interrupt(errDeadline) // a recovery that waits for its sandbox to be ready
+		}
 		s.mu.Unlock()
 		return
 	}
@@ -37,20 +40,19 @@ func (e *Engine) attend(s *session) {
 
 func (e *Engine) attendOnce(s *session) {
 	s.mu.Lock()
-	rec, inFlight := s.rec, s.create != nil && !s.create.recovered
+	rec, inFlight := s.rec, s.inFlight()
+	recovering := s.create != nil && !s.dueAt(e.clock.now())
 	s.mu.Unlock()
 	switch {
 	case rec.State == lease.Ended:
-		e.prune(s, rec)
+		e.prune(s)
 		return
 	case inFlight:
-		if s.due(time.Now()) {
-			s.interruptCreate(errDeadline)
-		}
-		return // it reschedules when it is over
+		e.endLateCreate(s)
+		return // runCreate reschedules when it is over
 	}
 	defer e.reschedule(s)
-	if !s.needs(time.Now()) {
+	if !s.needs(e.clock.now()) {
 		return
 	}
 	b := e.backendOf(rec)
@@ -60,9 +62,14 @@ func (e *Engine) attendOnce(s *session) {
 		s.mu.Unlock()
 		return // woken when the provider is back
 	}
+	slots := b.reaping
+	if recovering {
+		slots = b.creating // readiness may take long, and must not keep the reaper waiting
+		e.schedule.set(s, s.dueTime())
+	}
 	select {
-	case b.reaping <- struct{}{}:
-		defer release(b.reaping)
+	case slots <- struct{}{}:
+		defer release(slots)
 	case <-e.closing:
 		return
 	}
@@ -71,34 +78,62 @@ func (e *Engine) attendOnce(s *session) {
 	}
 }
 
+// endLateCreate ends a create whose deadline has passed. The write lock is held, so an
+// extension came before this or comes too late.
+func (e *Engine) endLateCreate(s *session) {
+	if take(e.base, s.write) != nil {
+		return
+	}
+	defer release(s.write)
+	if s.due(e.clock.now()) {
+		s.interruptCreate(errDeadline)
+	} else {
+		e.reschedule(s)
+	}
+}
+
 // needs reports whether there is something to be done about the session.
 func (s *session) needs(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.needsAt(now)
+}
+
+func (s *session) needsAt(now time.Time) bool {
 	switch s.rec.State {
 	case lease.Ended:
 		return false
 	case lease.Stopping, lease.Deleting:
 		return true
 	}
-	return s.suspect || s.create != nil || !s.deadline.IsZero() && !now.Before(s.deadline)
+	return s.suspect || s.create != nil || s.dueAt(now)
+}
+
+func (s *session) dueTime() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deadline
 }
 
 // reschedule sets the session's next wake-up: the next try of what is not done, the
-// deadline, or the end of its terminal record.
+// deadline, or the end of its terminal record. Whoever changes one of these calls it
+// after; the last call sees all of it.
 func (e *Engine) reschedule(s *session) {
-	now := time.Now()
-	needs := s.needs(now)
+	now := e.clock.now()
 	s.mu.Lock()
-	state, deadline, tries, recovering := s.rec.State, s.deadline, s.tries, s.create != nil
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	at := s.deadline
 	switch {
-	case state == lease.Ended, deadline.IsZero() && !needs:
-		return // end has set it; or a create that will
-	case needs && !(recovering && tries == 0 && now.Before(deadline)):
-		e.schedule.set(s, now.Add(retryAfter(tries)))
-	default:
-		e.schedule.set(s, deadline)
+	case s.rec.State == lease.Ended:
+		at = s.forget
+	case s.inFlight():
+	case s.create != nil && s.tries == 0 && s.rec.State == lease.Creating && !s.dueAt(now):
+		// The next sweep looks again.
+	case s.needsAt(now):
+		at = now.Add(retryAfter(s.tries))
+	}
+	if !at.IsZero() {
+		e.schedule.set(s, at)
 	}
 }
 
@@ -133,9 +168,8 @@ func (e *Engine) settle(ctx context.Context, s *session) error {
 	case rec.State == lease.Ended:
 		return nil
 	case rec.State == lease.Deleting:
-		e.countLag(s)
 		return e.teardown(ctx, s)
-	case s.due(time.Now()):
+	case s.due(e.clock.now()):
 		return e.expire(ctx, s)
 	case rec.State == lease.Stopping:
 		return e.finishStop(ctx, s)
@@ -165,32 +199,4 @@ func (e *Engine) settleFor(ctx context.Context, s *session) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// countLag tells how late the teardown of an expired session begins, once.
-func (e *Engine) countLag(s *session) {
-	now := time.Now()
-	s.mu.Lock()
-	tell := !s.lagged && !s.deadline.IsZero() && !now.Before(s.deadline)
-	lag, name := now.Sub(s.deadline), s.rec.Provider
-	s.lagged = s.lagged || tell
-	s.mu.Unlock()
-	if tell {
-		e.observer.ExpiryLag(name, lag)
-	}
-}
-
-// prune forgets a terminal record.
-func (e *Engine) prune(s *session, rec lease.Record) {
-	if err := e.store.Delete(e.base, s.id); err != nil {
-		e.schedule.set(s, time.Now().Add(retryAfter(6)))
-		return
-	}
-	e.hub.publish(EventPruned, func() Session { return e.view(rec) }, func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if e.sessions[s.id] == s {
-			delete(e.sessions, s.id)
-		}
-	})
 }

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/berth-dev/berth/host/internal/lease"
@@ -23,37 +24,30 @@ func (e *Engine) Stop(ctx context.Context, id string) (Session, error) {
 	if err := e.awaitCreate(ctx, s); err != nil {
 		return Session{}, e.fail(op, s, CodeUnavailable, "it is still being created", err)
 	}
-	var settled error
-	switch state := s.record().State; state {
-	case lease.Stopped, lease.Ended:
-		return e.view(s.record()), nil
-	case lease.Running:
-		if err := e.amendAnyway(s, func(r *lease.Record) error {
-			if r.State == lease.Running {
-				r.State = lease.Stopping
-			}
-			return nil
-		}); err != nil {
-			return Session{}, e.fail(op, s, CodeUnavailable, "", err)
+	err = e.amendAnyway(s, func(r *lease.Record) error {
+		if r.State != lease.Running {
+			return errAsItIs
 		}
-		fallthrough
-	default:
-		settled = e.settleFor(ctx, s)
+		r.State = lease.Stopping
+		return nil
+	})
+	if err != nil && !errors.Is(err, errAsItIs) {
+		return Session{}, e.fail(op, s, CodeUnavailable, "", err)
 	}
-	rec := s.record()
-	switch {
-	case rec.State == lease.Deleting: // a delete came between
-		select {
-		case <-s.ended:
-			return e.view(s.record()), nil
-		case <-ctx.Done():
-			return Session{}, e.fail(op, s, CodeUnavailable, "it is being deleted", context.Cause(ctx))
+	for {
+		switch rec := s.record(); rec.State {
+		case lease.Stopped, lease.Ended:
+			return e.view(rec), nil
 		}
-	case settled != nil:
-		return Session{}, e.fail(op, s, codeFor(settled, CodeSandboxStopFailed), unfinished("stopped"), settled)
+		// A delete that comes between interrupts the stop; the next round waits for it.
+		if err := e.settleFor(ctx, s); err != nil {
+			return Session{}, e.fail(op, s, codeFor(err, CodeSandboxStopFailed), unfinished("stopped"), err)
+		}
 	}
-	return e.view(rec), nil
 }
+
+// errAsItIs leaves a record as it is.
+var errAsItIs = errors.New("nothing to change")
 
 // finishStop stops the sandbox of a session that is stopping. The token is held.
 func (e *Engine) finishStop(ctx context.Context, s *session) error {
@@ -64,7 +58,7 @@ func (e *Engine) finishStop(ctx context.Context, s *session) error {
 	}
 	there, err := e.halt(ctx, s, b, rec)
 	if s.record().State == lease.Deleting {
-		return nil // a delete interrupted this and waits for the token
+		return e.teardown(ctx, s) // a delete interrupted this
 	}
 	if err != nil {
 		return err
@@ -96,13 +90,19 @@ func (e *Engine) awaitCreate(ctx context.Context, s *session) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-e.base.Done():
+		return errStopping
 	}
 }
 
-// intend moves a record to Deleting for a reason; a reason that it has already stays.
+// intend moves a record to Deleting for a reason; a reason that it has already stays. One
+// that has ended is left as it is.
 func intend(reason lease.Reason) func(*lease.Record) error {
 	return func(r *lease.Record) error {
-		if r.State != lease.Deleting && r.State != lease.Ended {
+		if r.State == lease.Ended {
+			return errAsItIs
+		}
+		if r.State != lease.Deleting {
 			r.State = lease.Deleting
 			if r.Reason == "" {
 				r.Reason = reason

@@ -13,16 +13,11 @@ const (
 	sweepAtMost = time.Second // between two sweeps that broken event streams ask for
 )
 
-// sweeper looks after one provider: it sweeps every sweep_interval and when an event
-// stream broke, tells the watchers when sessions become unknown, and wakes what waits
-// for the provider once it is back.
+// sweeper sweeps one provider every sweep_interval, and when an event stream broke.
 func (e *Engine) sweeper(ctx context.Context, b *backend) {
 	interval := time.NewTicker(e.limits.SweepInterval)
 	defer interval.Stop()
-	unknown := time.NewTimer(max(0, unknownAfter-time.Since(b.started)))
-	defer unknown.Stop()
-	var last, since time.Time // of the last sweep; of the status that was seen last
-	ready, shown := false, false
+	var last time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,41 +29,14 @@ func (e *Engine) sweeper(ctx context.Context, b *backend) {
 			case <-ctx.Done():
 				return
 			}
-		case <-unknown.C:
-			if !ready && !shown {
-				shown = true
-				e.showAgain(b)
-			}
-			continue
-		case <-b.changed:
-			st := b.Status()
-			back := st.State == Ready && (!ready || !st.Since.Equal(since))
-			ready, since = st.State == Ready, st.Since
-			switch {
-			case back:
-				if shown {
-					e.showAgain(b)
-				}
-				shown = false
-				e.wake(b)
-			case !ready && st.Changed && !shown:
-				shown = true
-				e.showAgain(b)
-			case !ready:
-				unknown.Reset(max(0, time.Until(b.awaySince(st).Add(unknownAfter))))
-				if st.reachable() {
-					e.wake(b)
-				}
-			}
-			continue
 		}
 		if b.Status().State != Ready {
-			continue
+			continue // it is swept when it is back
 		}
+		last = time.Now()
 		if err := e.sweep(ctx, b, b.Backend); err != nil {
 			e.log.Warn("a sweep failed; nothing is concluded from it", "provider", b.name, "err", err)
 		}
-		last = time.Now()
 		e.wake(b)
 	}
 }
@@ -80,20 +48,6 @@ func (e *Engine) Reconcile(ctx context.Context, providerName string, p provider.
 		return &Error{Code: CodeInternal, Op: "reconcile", Message: "provider " + providerName + " is not attached"}
 	}
 	return e.sweep(ctx, b, p)
-}
-
-// BackendChanged is told of a provider's new status. It returns at once.
-func (e *Engine) BackendChanged(providerName string, _ BackendStatus) {
-	if b := e.backends[providerName]; b != nil {
-		poke(b.changed)
-	}
-}
-
-// showAgain tells the watchers of sessions whose status is shown differently now.
-func (e *Engine) showAgain(b *backend) {
-	for _, s := range e.of(b) {
-		e.hub.publish(EventChanged, func() Session { return e.view(s.record()) }, nil)
-	}
 }
 
 // wake attends to what waits for the provider.
@@ -141,19 +95,15 @@ func (e *Engine) sweep(ctx context.Context, b *backend, p provider.Provider) (er
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{}
 	for _, s := range e.of(b) {
-		if id, there := e.compare(s, listed, sent); there {
-			known[id] = true
-		}
+		s.compare(listed, sent)
 	}
-	e.judgeOthers(b, listed, summary.Unreadable, known, sent)
+	e.judgeOthers(b, listed, summary.Unreadable, sent)
 	return nil
 }
 
-// compare holds one session against a complete list that was asked for at sent. It
-// returns the id of the sandbox that is the session's.
-func (e *Engine) compare(s *session, listed map[string]provider.Sandbox, sent time.Time) (id string, there bool) {
+// compare holds one session against a complete list that was asked for at sent.
+func (s *session) compare(listed map[string]provider.Sandbox, sent time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sb, there := listed[s.rec.SandboxID]
@@ -164,22 +114,31 @@ func (e *Engine) compare(s *session, listed map[string]provider.Sandbox, sent ti
 			}
 		}
 	}
-	quiet := len(s.token) == 0 && !s.written.IsZero() && s.written.Before(sent)
+	running, stopped := s.rec.State == lease.Running, s.rec.State == lease.Stopped
 	switch {
 	case s.create != nil && s.create.recovered:
 		s.absent++
 		if there {
 			s.absent = 0
 		}
-	case s.create != nil || !quiet:
-		// The engine is at it; the next sweep will see.
-	case !there, s.rec.State == lease.Running && sb.State == provider.StateExited,
-		s.rec.State == lease.Running && sb.State == provider.StateCreated,
-		s.rec.State == lease.Stopped && sb.State == provider.StateRunning:
+	case s.create != nil, len(s.token) > 0, !s.written.Before(sent):
+		// The engine is at it, or the list is older than what is known.
+	case !there,
+		running && (sb.State == provider.StateExited || sb.State == provider.StateCreated || moved(s.rec, sb)),
+		stopped && sb.State == provider.StateRunning:
 		s.suspect = true
-	case s.rec.State == lease.Running && sb.Endpoint != nil && s.rec.Endpoint != nil:
-		// Something outside may have restarted it: its address is the backend's to say.
-		s.rec.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
 	}
-	return sb.ID, there
+}
+
+// claimed reports whether a sandbox is that of a living session, whichever provider's: two
+// of them may share a backend.
+func (e *Engine) claimed(sb provider.Sandbox) bool {
+	e.mu.Lock()
+	s := e.sessions[sb.SessionID]
+	e.mu.Unlock()
+	if s == nil {
+		return false
+	}
+	rec := s.record()
+	return rec.State != lease.Ended && (rec.SandboxID == "" || rec.SandboxID == sb.ID)
 }

@@ -142,34 +142,3 @@ func (e *Engine) sameBackend(ctx context.Context, b *backend, rec lease.Record) 
 	}
 	return nil
 }
-
-// end writes the terminal record, tells the watchers, and shows the session as ended.
-// The token is held, and the record says why.
-func (e *Engine) end(s *session, exit *provider.Exit) {
-	s.write <- struct{}{}
-	defer release(s.write)
-	now := time.Now()
-	rec := s.record()
-	end := &lease.End{Reason: rec.Reason, At: now.UTC().Truncate(time.Microsecond), Message: rec.Cause}
-	if exit != nil {
-		code := exit.Code
-		end.ExitCode, end.OOMKilled = &code, exit.OOMKilled
-	}
-	rec.State, rec.Ended = lease.Ended, end
-	err := e.store.Put(e.base, rec)
-	if err != nil {
-		e.log.Error("a terminal record could not be written; it is tried again", "session_id", s.id, "reason", end.Reason, "err", err)
-	}
-	e.show(s, rec, err != nil, nil)
-	e.mu.Lock()
-	e.counts.remove(rec)
-	e.mu.Unlock()
-	s.closePlanned()
-	close(s.ended)
-	if s.interrupted() {
-		e.recovered(s, e.fail("create", s, CodeConflict, "session "+s.id+" has ended: "+string(end.Reason), nil))
-	}
-	e.observer.Ended(rec.Provider, end.Reason)
-	e.log.Info("session ended", "session_id", s.id, "chat_id", rec.ChatID, "sandbox_id", rec.SandboxID, "reason", end.Reason)
-	e.schedule.set(s, now.Add(e.limits.EndedRetention))
-}

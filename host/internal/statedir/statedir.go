@@ -1,0 +1,195 @@
+// Package statedir is the directory in which one host keeps what must not be lost: the
+// lock that makes it the only one, its owner id, and the places of everything else.
+package statedir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/google/uuid"
+)
+
+// Dir is an open state directory. Its lock is held until Close, or until the process
+// ends, however it ends.
+type Dir struct {
+	path  string
+	owner string
+	lock  *os.File
+}
+
+// LockedError says that another host lives on the directory.
+type LockedError struct {
+	Path string
+	PID  int // of the host that holds it; 0 when it could not be read
+}
+
+func (e *LockedError) Error() string {
+	holder := "another host"
+	if e.PID != 0 {
+		holder = fmt.Sprintf("the host with pid %d", e.PID)
+	}
+	return fmt.Sprintf("state_dir %s is in use by %s; end that one, or give this one a state_dir of its own", e.Path, holder)
+}
+
+// Open makes the directory with mode 0700 when it is missing, takes its lock, and reads
+// the owner id, which is made when there is none. A configured owner replaces the one
+// that is kept. Errors: *LockedError; a directory or an owner that can't be used.
+func Open(path, owner string) (*Dir, error) {
+	if err := prepare(path); err != nil {
+		return nil, err
+	}
+	d := &Dir{path: path}
+	if err := d.acquire(); err != nil {
+		return nil, err
+	}
+	if err := d.own(owner); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// prepare makes the directory and refuses one that others can look into.
+func prepare(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("state_dir %s is no directory", path)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("state_dir %s belongs to user %d, and this host runs as %d; give it a directory of its own", path, stat.Uid, os.Geteuid())
+	}
+	if open := info.Mode().Perm() & 0o077; open != 0 {
+		return fmt.Errorf("state_dir %s has mode %04o, so that others can get at it; run chmod 0700 %s", path, info.Mode().Perm(), path)
+	}
+	return nil
+}
+
+// acquire takes the lock and writes our pid into it.
+func (d *Dir) acquire() error {
+	path := filepath.Join(d.path, "lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	if err := flock(f); err != nil {
+		defer f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return &LockedError{Path: d.path, PID: holder(f)}
+		}
+		return fmt.Errorf("state_dir: lock %s: %w", path, err)
+	}
+	d.lock = f
+	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
+		d.Close()
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	return nil
+}
+
+func flock(f *os.File) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+func writeAt(f *os.File, text string) error {
+	_, err := f.WriteAt([]byte(text), 0)
+	return err
+}
+
+func holder(f *os.File) int {
+	text := make([]byte, 32)
+	n, _ := f.ReadAt(text, 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// ownerPattern is what fits a label's value and, cut to twelve characters, a container's
+// name.
+var ownerPattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
+
+// own settles the owner id.
+func (d *Dir) own(configured string) error {
+	path := filepath.Join(d.path, "owner")
+	if configured != "" {
+		if !ownerPattern.MatchString(configured) {
+			return fmt.Errorf("owner: %q can't be used; give 1 to 63 letters, digits, dots, hyphens and underscores, beginning with a letter or a digit", configured)
+		}
+		d.owner = configured
+		return nil
+	}
+	kept, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		d.owner = strings.TrimSpace(string(kept))
+		if !ownerPattern.MatchString(d.owner) {
+			return fmt.Errorf("%s holds %q, which is no owner id; restore it, or set owner in the configuration", path, clip(d.owner))
+		}
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	d.owner = uuid.NewString()
+	return writeDurably(path, d.owner+"\n")
+}
+
+func clip(s string) string { return s[:min(len(s), 64)] }
+
+// writeDurably writes a file that is there whole, or not at all, after a crash.
+func writeDurably(path, text string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// Owner is the id of this host's state, on everything that it makes.
+func (d *Dir) Owner() string { return d.owner }
+
+// Leases is the path of the lease store.
+func (d *Dir) Leases() string { return filepath.Join(d.path, "leases.db") }
+
+// Plugins is the path of the verified copies of plugins.
+func (d *Dir) Plugins() string { return filepath.Join(d.path, "plugins") }
+
+// Close lets go of the directory.
+func (d *Dir) Close() error {
+	if d.lock == nil {
+		return nil
+	}
+	err := d.lock.Close() // which releases the lock
+	d.lock = nil
+	return err
+}
