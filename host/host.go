@@ -140,7 +140,7 @@ func (h *Host) assemble(ctx context.Context, opts Options) (err error) {
 			Owner:    h.dir.Owner(),
 			Engine:   refusing{h.engine, h.cfg},
 			Observer: h.metrics,
-			Logger:   h.log.With("provider", p.Name),
+			Logger:   h.log,
 		})
 		if err != nil {
 			return err

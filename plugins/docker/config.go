@@ -4,6 +4,8 @@ import (
 	"log/slog"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/berth-dev/berth/sdk"
 )
 
 // The values of Config.Pull.
@@ -35,8 +37,8 @@ type Config struct {
 
 // LogConfig caps what the daemon keeps of a sandbox's output.
 type LogConfig struct {
-	MaxSize  int64 `berth:"max_size,optional" default:"10MiB" min:"4096" doc:"Size of one log file."`
-	MaxFiles int64 `berth:"max_file,optional" default:"3" min:"1" max:"100" doc:"How many log files there are; the oldest is dropped."`
+	MaxSize  sdk.Bytes `berth:"max_size,optional" default:"10MiB" min:"4KiB" doc:"Size of one log file."`
+	MaxFiles int64     `berth:"max_file,optional" default:"3" min:"1" max:"100" doc:"How many log files there are; the oldest is dropped."`
 }
 
 // SandboxConfig is the config block of a template.

@@ -71,6 +71,7 @@ func (p *Provider) create(ctx context.Context, spec provider.Spec) (created prov
 	if err != nil {
 		return provider.Created{}, id, p.undo(ctx, id, err)
 	}
+	p.made.put(id, plan.config.Labels)
 	return created, id, nil
 }
 

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"fmt"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"go.opentelemetry.io/otel/attribute"
@@ -28,12 +29,24 @@ func (p *Provider) Delete(ctx context.Context, req provider.DeleteRequest) (prov
 }
 
 func (p *Provider) delete(ctx context.Context, req provider.DeleteRequest) error {
-	c, err := p.inspect(ctx, provider.Ref{ID: req.ID})
+	labels := p.made.get(req.ID)
+	if labels == nil {
+		c, err := p.inspect(ctx, provider.Ref{ID: req.ID})
+		if err != nil {
+			return err
+		}
+		labels = labelsOf(c)
+	}
+	if err := checkFence(labels, req.Fence); err != nil {
+		return err
+	}
+	found, err := p.removeIfThere(ctx, req.ID)
 	if err != nil {
 		return err
 	}
-	if err := checkFence(labelsOf(c), req.Fence); err != nil {
-		return err
+	p.made.forget(req.ID)
+	if !found {
+		return fmt.Errorf("no such container: %s: %w", req.ID, cerrdefs.ErrNotFound)
 	}
-	return p.remove(ctx, req.ID)
+	return nil
 }

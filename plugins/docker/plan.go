@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/go-connections/nat"
 
+	"github.com/berth-dev/berth/sdk"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -131,11 +131,8 @@ func (p *Provider) refuseUnsafe(spec provider.Spec) error {
 
 // decodeSandbox reads the values of the sandbox schema; none is the zero value.
 func decodeSandbox(values []byte) (SandboxConfig, error) {
-	var own SandboxConfig
-	if len(values) == 0 {
-		return own, nil
-	}
-	if err := json.Unmarshal(values, &own); err != nil {
+	own, err := sdk.Decode[SandboxConfig](values)
+	if err != nil {
 		return own, &provider.Error{Class: provider.InvalidArgument, Message: "the template's config can't be read", Err: err}
 	}
 	return own, nil

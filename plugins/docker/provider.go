@@ -36,6 +36,7 @@ type Provider struct {
 	names  keyedLock // held while a sandbox of that name is made
 	pulls  keyedLock // held while an image is pulled
 	pinned pinned
+	made   made
 
 	mu         sync.Mutex
 	unreadable map[string]bool // containers whose labels were complained about

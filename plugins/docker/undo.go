@@ -54,16 +54,25 @@ func unheard(cause error, unknown bool) error {
 // remove removes a container by force, whatever its state, and returns when it is gone.
 // Somebody else's removal under way is waited for; a missing container is success.
 func (p *Provider) remove(ctx context.Context, id string) error {
+	_, err := p.removeIfThere(ctx, id)
+	return err
+}
+
+// removeIfThere is remove for a caller who wants to know whether it was there.
+func (p *Provider) removeIfThere(ctx context.Context, id string) (found bool, err error) {
 	for {
 		err := p.daemon.client().ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
 		switch {
-		case err == nil, cerrdefs.IsNotFound(err):
-			return nil
+		case err == nil:
+			return true, nil
+		case cerrdefs.IsNotFound(err):
+			return found, nil
 		case !isBeingRemoved(err):
-			return err
+			return false, err
 		}
+		found = true
 		if err := pause(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 }

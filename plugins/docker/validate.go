@@ -76,7 +76,7 @@ func validateTemplate(config Config, name string, t provider.TemplateInfo) provi
 			continue // it depends on the session; Create judges it
 		}
 		if summary, remedy := config.checkSource(m.Name, m.Source, socketFromEnv()); summary != "" {
-			refuse("mount", summary, remedy)
+			refuse("mount."+m.Name+".source", summary, remedy)
 		}
 	}
 	return out

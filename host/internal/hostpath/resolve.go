@@ -45,7 +45,8 @@ func isSymlink(path string) bool {
 
 // InRoots resolves the volume of a request: an existing directory that is one of roots or
 // lies inside one, once symlinks and ".." are resolved on both sides. Errors:
-// InvalidArgument, which names the volume and the roots.
+// InvalidArgument, which names the volume and the roots. What it returns is to be used:
+// volume itself may lead elsewhere a moment later.
 func InRoots(volume string, roots []string) (string, error) {
 	if len(roots) == 0 {
 		return "", invalid("volume: %q is refused: the configuration has no volume_roots; set them, or leave the volume out", volume)
@@ -53,24 +54,29 @@ func InRoots(volume string, roots []string) (string, error) {
 	if !filepath.IsAbs(volume) {
 		return "", invalid("volume: %q is not an absolute path", volume)
 	}
+	allowed := strings.Join(roots, ", ")
 	resolved, err := filepath.EvalSymlinks(volume)
-	if err != nil {
-		return "", invalid("volume: %q can't be resolved: %v; it must be a directory inside %s", volume, plain(err), strings.Join(roots, ", "))
-	}
-	inside := false
+	inside, looksInside := false, false
 	for _, root := range roots {
-		root, err := filepath.EvalSymlinks(root)
-		inside = inside || err == nil && Inside(resolved, root)
+		looksInside = looksInside || Inside(filepath.Clean(volume), filepath.Clean(root))
+		root, rerr := filepath.EvalSymlinks(root)
+		inside = inside || err == nil && rerr == nil && Inside(resolved, root)
 	}
-	if !inside {
-		return "", invalid("volume: %q is %s, which is outside of volume_roots; it must be a directory inside %s", volume, resolved, strings.Join(roots, ", "))
+	switch {
+	case inside:
+	case !looksInside: // said alike of what exists and what does not
+		return "", invalid("volume: %q is outside of volume_roots; it must be a directory inside %s", volume, allowed)
+	case err != nil:
+		return "", invalid("volume: %q can't be resolved: %v; it must be a directory inside %s", volume, plain(err), allowed)
+	default:
+		return "", invalid("volume: %q is %s, which is outside of volume_roots; it must be a directory inside %s", volume, resolved, allowed)
 	}
 	info, err := os.Stat(resolved)
 	if err != nil {
 		return "", invalid("volume: %q: %v", volume, plain(err))
 	}
 	if !info.IsDir() {
-		return "", invalid("volume: %q is no directory; it must be a directory inside %s", volume, strings.Join(roots, ", "))
+		return "", invalid("volume: %q is no directory; it must be a directory inside %s", volume, allowed)
 	}
 	return resolved, nil
 }

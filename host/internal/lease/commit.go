@@ -90,10 +90,7 @@ func (s *FileStore) drain(group []write) []write {
 // commit writes a group in one transaction, in order. It fails as a whole; bbolt takes
 // back what it began, so that the next try begins anew: when there is room again.
 func (s *FileStore) commit(group []write) error {
-	if err := s.broken.Load(); err != nil {
-		return *err
-	}
-	panicked, err := guard(func() error {
+	return s.use(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(leaseBucket)
 			for _, w := range group {
@@ -110,10 +107,4 @@ func (s *FileStore) commit(group []write) error {
 			return nil
 		})
 	})
-	if panicked {
-		err = fmt.Errorf("%w; restart the host: a damaged file is moved aside then", err)
-		s.broken.Store(&err)
-		s.opts.Logger.Error("the lease store is broken", "path", s.path, "error", err)
-	}
-	return err
 }

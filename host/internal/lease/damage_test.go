@@ -130,9 +130,10 @@ func TestDamageTwiceInASecondKeepsBothFiles(t *testing.T) {
 func TestNoDamageIsBelieved(t *testing.T) {
 	_, content, high := used(t)
 	good, birth := recordsOf(t, content)
-	rng := rand.New(rand.NewPCG(1, 2))
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
 	caught, harmless := 0, 0
-	for i := range 1500 {
+	for i := range 300 {
 		bad := append([]byte(nil), content...)
 		for range 1 + rng.IntN(3) {
 			at := rng.IntN(high)
@@ -176,8 +177,8 @@ func TestNoDamageIsBelieved(t *testing.T) {
 		s.Close()
 		os.RemoveAll(filepath.Dir(path))
 	}
-	t.Logf("%d found damaged, %d harmless", caught, harmless)
-	if caught < 200 || harmless < 5 {
+	t.Logf("seed %d: %d found damaged, %d harmless", seed, caught, harmless)
+	if caught < 50 || harmless < 5 {
 		t.Errorf("%d found damaged, %d harmless: the test tests too little", caught, harmless)
 	}
 }

@@ -17,7 +17,7 @@ const lockStep = 20 * time.Millisecond
 var errLocked = errors.New("another process has the file open")
 
 // lock takes the exclusive lock of f, within timeout and ctx. It is the lock that bbolt
-// takes too; closing f releases it.
+// takes too; see release.
 func lock(ctx context.Context, f *os.File, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w, still after %v", errLocked, timeout))
 	defer cancel()
@@ -39,4 +39,10 @@ func lock(ctx context.Context, f *os.File, timeout time.Duration) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// release gives up the lock of f and closes it. Closing alone would not do where bbolt
+// has left a mapping of f behind: that keeps the lock.
+func release(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }

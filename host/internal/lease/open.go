@@ -91,7 +91,7 @@ func open(ctx context.Context, path string, opts Options) (_ *FileStore, err err
 	opened := false // f is the store's to close
 	defer func() {
 		if !opened {
-			f.Close()
+			release(f)
 		}
 	}()
 	info, err := ready(ctx, f, path, opts.LockTimeout)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -29,7 +28,9 @@ type FileStore struct {
 	stopped chan struct{} // closed when the committer has returned
 	once    sync.Once
 	closed  error
-	broken  atomic.Pointer[error] // set when bbolt panicked: it is not touched again
+
+	mu     sync.Mutex // held around each use of db
+	broken error      // set when bbolt panicked
 }
 
 var _ Store = (*FileStore)(nil)
@@ -57,11 +58,8 @@ func (s *FileStore) All(ctx context.Context) ([]Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, storeError("list leases", "", err)
 	}
-	if err := s.broken.Load(); err != nil {
-		return nil, storeError("list leases", "", *err)
-	}
 	var recs []Record
-	_, err := guard(func() error {
+	err := s.use(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			return tx.Bucket(leaseBucket).ForEach(func(k, v []byte) error {
 				if err := ctx.Err(); err != nil {
@@ -77,6 +75,23 @@ func (s *FileStore) All(ctx context.Context) ([]Record, error) {
 		return nil, storeError("list leases", "", err)
 	}
 	return recs, nil
+}
+
+// use runs fn, which uses bbolt, alone. After a panic bbolt may hold its locks for ever,
+// so nothing enters it again.
+func (s *FileStore) use(fn func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return s.broken
+	}
+	panicked, err := guard(fn)
+	if panicked {
+		err = fmt.Errorf("%w; restart the host: a damaged file is moved aside then", err)
+		s.broken = err
+		s.opts.Logger.Error("the lease store is broken", "path", s.path, "error", err)
+	}
+	return err
 }
 
 // Put writes a record; see [Store]. When ctx is done it returns, and the write may still
@@ -112,10 +127,11 @@ func (s *FileStore) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		<-s.stopped
-		if s.broken.Load() != nil {
-			// bbolt may hold its locks for ever. Without the file the lock is free; the
-			// mapping stays until the process ends.
-			s.closed = s.file.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.broken != nil {
+			// The mapping stays until the process ends.
+			s.closed = release(s.file)
 			return
 		}
 		_, s.closed = guard(s.db.Close)

@@ -54,9 +54,6 @@ func (e *Engine) carryOut(life context.Context, s *session, t Template, b *backe
 	if err := e.accept(s, created, spec.Port); err != nil {
 		return err
 	}
-	if soft.Err() != nil {
-		return context.Cause(soft)
-	}
 	if err := e.awaitReady(soft, s, b); err != nil {
 		return explain(soft, err)
 	}
@@ -156,7 +153,7 @@ func (e *Engine) fixDeadline(s *session, ttl time.Duration) error {
 // Create end with hard alone; nothing more is begun once soft has ended.
 func (e *Engine) createOnce(hard, soft context.Context, s *session, b *backend, spec provider.Spec) (provider.Created, error) {
 	created, err := b.Create(hard, spec)
-	if class := provider.ClassOf(err); class != provider.Unavailable && class != provider.Canceled {
+	if class := provider.ClassOf(err); class != provider.Unavailable && class != provider.Canceled || hard.Err() != nil {
 		return created, err
 	}
 	wait, cancel := context.WithTimeout(soft, unknownOutcomeWait)

@@ -27,6 +27,18 @@
 // A record becomes visible together with the event that tells it to the watchers, under
 // the hub's lock: whoever sees a session as ended knows that every watcher was told.
 //
+// Locks are taken in this order: token, write lock, the hub's, the index's, the session's
+// own. The last three are held for moments, and never across a call to anybody else but
+// Backend.Status.
+//
+// # Time
+//
+// Deadlines run on the engine's clock: the monotonic one, plus what the machine has slept.
+// The wall clock decides once, when a lease of an earlier life is read. One goroutine owns
+// the schedule of wake-ups, which only says who is to be looked at. Whoever acts reads the
+// deadline again under the write lock, so an extension that is on its way to the disk is
+// either honoured or refused, never lost.
+//
 // # What is believed
 //
 // Absence is believed only after a complete list did not have the sandbox, Get said

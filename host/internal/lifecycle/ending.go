@@ -38,19 +38,6 @@ func (e *Engine) end(s *session, exit *provider.Exit) {
 	close(s.ended)
 }
 
-// countLag tells how late the teardown of an expired session begins, once.
-func (e *Engine) countLag(s *session) {
-	now := e.clock.now()
-	s.mu.Lock()
-	tell := !s.lagged
-	lag, name := now.Sub(s.deadline), s.rec.Provider
-	s.lagged = true
-	s.mu.Unlock()
-	if tell {
-		e.observer.ExpiryLag(name, lag)
-	}
-}
-
 // prune forgets a terminal record whose time has come. A session of the same id that was
 // made after a failed try shares the write lock, so its lease is not what is deleted.
 func (e *Engine) prune(s *session) {

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
 	"github.com/berth-dev/berth/sdk/provider"
@@ -24,18 +25,30 @@ func (e *Engine) expire(ctx context.Context, s *session) error {
 		if err := e.amendVisible(s, e.stillDue(s, lease.Stopping, reason)); err != nil {
 			return unlessExtended(err)
 		}
-		e.countLag(s)
-		if there, err := e.halt(ctx, s, b, rec); err != nil && there && provider.ClassOf(err) == provider.Unavailable {
+		begun := e.clock.now()
+		_, err := e.halt(ctx, s, b, rec)
+		if provider.ClassOf(err) == provider.Unavailable && !s.stuck(b) {
 			return err
-		} else if err != nil {
+		}
+		e.countLag(s, begun)
+		if err != nil {
 			e.log.Warn("an expired sandbox did not stop politely; it is removed by force", "session_id", s.id, "err", err)
 		}
 	}
 	if err := e.amendVisible(s, e.stillDue(s, lease.Deleting, reason)); err != nil {
 		return unlessExtended(err)
 	}
-	e.countLag(s)
-	return e.teardown(ctx, s)
+	return e.reap(ctx, s)
+}
+
+// politeTries is how often a stop may fail as Unavailable, on a provider that is READY,
+// before the sandbox is removed by force.
+const politeTries = 3
+
+func (s *session) stuck(b *backend) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tries >= politeTries-1 && b.Status().State == Ready
 }
 
 // stillDue moves a record on, unless it was extended just before. The record's write
@@ -60,4 +73,28 @@ func unlessExtended(err error) error {
 		return nil
 	}
 	return err
+}
+
+// reap is the teardown of a session whose record says why. It counts the lag of one that
+// has expired.
+func (e *Engine) reap(ctx context.Context, s *session) error {
+	expired, begun := s.record().Reason == lease.Expired, e.clock.now()
+	err := e.teardown(ctx, s)
+	if expired && provider.ClassOf(err) != provider.Unavailable {
+		e.countLag(s, begun)
+	}
+	return err
+}
+
+// countLag tells how long after its deadline the teardown of an expired session began,
+// once: when the provider has answered.
+func (e *Engine) countLag(s *session, begun time.Time) {
+	s.mu.Lock()
+	tell := !s.lagged
+	lag, name := begun.Sub(s.deadline), s.rec.Provider
+	s.lagged = true
+	s.mu.Unlock()
+	if tell {
+		e.observer.ExpiryLag(name, lag)
+	}
 }

@@ -30,7 +30,7 @@ func (e *Engine) failCreate(life context.Context, s *session, b *backend, err er
 	if tail := e.logTail(s, b, err); tail != "" {
 		bad.Err = fmt.Errorf("%w; the last that it printed:\n%s", bad.Err, tail)
 	}
-	e.log.Warn("a create failed", "session_id", s.id, "chat_id", rec.ChatID, "template", rec.Template, "code", bad.Code, "err", bad.Err)
+	e.log.Warn("a create failed", "session_id", s.id, "chat_id", rec.ChatID, "template", rec.Template, "code", string(bad.Code), "err", bad.Err)
 
 	intent := func(r *lease.Record) error {
 		if r.State == lease.Deleting {

@@ -197,7 +197,9 @@ func (f *supervisor) start() error {
 	f.alive, f.end = context.WithCancel(context.Background())
 	alive := f.alive
 	f.mu.Unlock()
-	id, err := f.mem.Provider().Identity(alive)
+	ask, cancel := context.WithTimeout(alive, 2*time.Second)
+	defer cancel()
+	id, err := f.mem.Provider().Identity(ask)
 	if err != nil {
 		f.stop(err)
 		return err
@@ -243,12 +245,21 @@ func (f *supervisor) recover() {
 // away takes the daemon away; back brings it back.
 func (f *supervisor) away() {
 	f.mem.SetAvailable(false)
+	if !f.lives() {
+		return
+	}
 	f.degrade(errors.New("the daemon does not answer"), false)
 }
 
 func (f *supervisor) back() {
 	f.mem.SetAvailable(true)
 	f.recover()
+}
+
+func (f *supervisor) lives() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.alive != nil
 }
 
 func (f *supervisor) events(alive context.Context) {

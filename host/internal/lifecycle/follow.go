@@ -44,6 +44,9 @@ func (e *Engine) follow(ctx context.Context, b *backend) {
 				if seen.Generation == st.Generation {
 					poke(b.kick) // nobody has listed what happened meanwhile
 				}
+				for _, s := range e.of(b) {
+					s.retryAnew()
+				}
 				e.wake(b)
 			}
 			ready, seen = true, st

@@ -29,13 +29,13 @@ func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unr
 	for id, sb := range listed {
 		now[id] = true
 		switch {
-		case e.claimed(sb):
-			delete(b.orphans, id)
 		case sb.Owner != e.owner:
 			if b.first(id) {
 				e.observer.Orphan(b.name, "foreign")
 				e.log.Info("a sandbox of another owner is left alone", "provider", b.name, "sandbox_id", id, "owner", sb.Owner)
 			}
+		case e.claimed(sb):
+			delete(b.orphans, id)
 		case sb.CreatedAt.Before(e.store.Birth()):
 			if b.first(id) {
 				e.log.Warn("a sandbox is older than the lease store, so its lease was lost; it is left alone",

@@ -140,6 +140,13 @@ func (s *session) interruptNow(cause error) {
 	}
 }
 
+// retryAnew forgets the tries that failed.
+func (s *session) retryAnew() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tries = 0
+}
+
 // closePlanned lets those go on who wait for the deadline. The token is held.
 func (s *session) closePlanned() {
 	select {

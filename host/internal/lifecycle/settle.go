@@ -168,7 +168,7 @@ func (e *Engine) settle(ctx context.Context, s *session) error {
 	case rec.State == lease.Ended:
 		return nil
 	case rec.State == lease.Deleting:
-		return e.teardown(ctx, s)
+		return e.reap(ctx, s)
 	case s.due(e.clock.now()):
 		return e.expire(ctx, s)
 	case rec.State == lease.Stopping:

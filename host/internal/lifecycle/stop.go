@@ -58,7 +58,7 @@ func (e *Engine) finishStop(ctx context.Context, s *session) error {
 	}
 	there, err := e.halt(ctx, s, b, rec)
 	if s.record().State == lease.Deleting {
-		return e.teardown(ctx, s) // a delete interrupted this
+		return nil // a delete interrupted this and waits for the token
 	}
 	if err != nil {
 		return err

@@ -52,12 +52,9 @@ func (e *Engine) Reconcile(ctx context.Context, providerName string, p provider.
 
 // wake attends to what waits for the provider.
 func (e *Engine) wake(b *backend) {
-	now := time.Now()
+	now := e.clock.now()
 	for _, s := range e.of(b) {
 		if s.needs(now) {
-			s.mu.Lock()
-			s.tries = 0
-			s.mu.Unlock()
 			e.attend(s)
 		}
 	}
@@ -96,20 +93,20 @@ func (e *Engine) sweep(ctx context.Context, b *backend, p provider.Provider) (er
 		return err
 	}
 	for _, s := range e.of(b) {
-		s.compare(listed, sent)
+		s.compare(e.owner, listed, sent)
 	}
 	e.judgeOthers(b, listed, summary.Unreadable, sent)
 	return nil
 }
 
 // compare holds one session against a complete list that was asked for at sent.
-func (s *session) compare(listed map[string]provider.Sandbox, sent time.Time) {
+func (s *session) compare(owner string, listed map[string]provider.Sandbox, sent time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sb, there := listed[s.rec.SandboxID]
 	if s.rec.SandboxID == "" {
 		for _, c := range listed {
-			if c.SessionID == s.id && c.Name == s.rec.SandboxName {
+			if c.Owner == owner && c.SessionID == s.id && c.Name == s.rec.SandboxName {
 				sb, there = c, true
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,9 +35,11 @@ type world struct {
 	limits    lifecycle.Limits
 	templates []*template
 	prober    *prober
+	mem2      *mem.Backend // of a second provider, "mem2"; nil for none
 
 	// Of one life of the host; see crash.
 	sup    *supervisor
+	sup2   *supervisor
 	engine *lifecycle.Engine
 	obs    *observer
 	slept  func() time.Duration
@@ -69,8 +72,11 @@ func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 				ready: lease.Ready{TCP: true, Timeout: 30 * time.Second}}},
 		}
 		t.Cleanup(func() {
-			w.stop(time.Minute)
+			w.stop()
 			w.sup.close()
+			if w.sup2 != nil {
+				w.sup2.close()
+			}
 		})
 		f(t, w)
 	})
@@ -81,6 +87,9 @@ func (w *world) start() {
 	w.t.Helper()
 	w.boot()
 	w.must(w.sup.start())
+	if w.sup2 != nil {
+		w.must(w.sup2.start())
+	}
 	synctest.Wait()
 }
 
@@ -102,6 +111,11 @@ func (w *world) boot() {
 	w.sup = newSupervisor("mem", w.mem)
 	w.sup.engine = engine
 	engine.Attach("mem", w.sup)
+	if w.mem2 != nil {
+		w.sup2 = newSupervisor("mem2", w.mem2)
+		w.sup2.engine = engine
+		engine.Attach("mem2", w.sup2)
+	}
 	w.run(engine)
 }
 
@@ -115,8 +129,8 @@ func (w *world) run(engine *lifecycle.Engine) {
 	}()
 }
 
-// stop ends the life of the host gracefully, within grace of virtual time.
-func (w *world) stop(time.Duration) {
+// stop ends the life of the host gracefully.
+func (w *world) stop() {
 	if w.quit != nil {
 		w.quit()
 		<-w.done
@@ -131,7 +145,7 @@ func (w *world) crash() {
 	w.must(w.store.Close())
 	w.sup.close()
 	w.sup.stop(errors.New("the host was killed"))
-	w.stop(0)
+	w.stop()
 	w.store = store
 	w.prober.set(0, false)
 }
@@ -282,18 +296,23 @@ func failed(t *testing.T, err error, code lifecycle.Code, words ...string) *life
 // watch collects the events from now on.
 func (w *world) watch() func() []lifecycle.Event {
 	ctx, cancel := context.WithCancel(context.Background())
+	var mu sync.Mutex
 	var events []lifecycle.Event
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for ev := range w.engine.Watch(ctx) {
+			mu.Lock()
 			events = append(events, ev)
+			mu.Unlock()
 		}
 	}()
 	synctest.Wait()
 	w.t.Cleanup(func() { cancel(); <-done })
 	return func() []lifecycle.Event {
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		return slices.Clone(events)
 	}
 }
@@ -326,3 +345,6 @@ func record(t *testing.T, store *leasetest.Memory, id string) lease.Record {
 	}
 	return rec
 }
+
+// leaseFault makes so many writes fail; 0: all until Clear.
+func leaseFault(times int) leasetest.Fault { return leasetest.Fault{Times: times} }

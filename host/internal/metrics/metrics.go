@@ -78,12 +78,16 @@ func (m *Metrics) Close() {
 	m.registered = nil
 }
 
-// OperationDone records one operation on a provider.
+// OperationDone records one operation on a provider. With an error the result is "error",
+// whatever it says, and the error's class is counted; "adopted" counts as "created".
 func (m *Metrics) OperationDone(providerName, operation, result string, err error, took time.Duration) {
 	operation = bounded(operation, "create", "stop", "delete", "list_active")
-	if err != nil {
+	switch {
+	case err != nil:
 		result = ResultError
 		m.failures.WithLabelValues(providerName, operation, class(err)).Inc()
+	case result == "adopted":
+		result = "created"
 	}
 	result = bounded(result, "created", "stopped", "deleted", "not_found", "listed", ResultError)
 	m.operations.WithLabelValues(providerName, operation, result).Observe(took.Seconds())

@@ -35,7 +35,16 @@ func (s *sessions) Collect(ch chan<- prometheus.Metric) {
 	if count == nil {
 		return
 	}
+	// Summed up here: the same labels twice would spoil the whole scrape.
+	sum := map[SessionCount]int{}
 	for _, c := range (*count)() {
-		ch <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, float64(c.N), c.Provider, c.Template, c.Status)
+		n := c.N
+		c.N, c.Status = 0, bounded(c.Status, statuses...)
+		sum[c] += n
+	}
+	for c, n := range sum {
+		ch <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, float64(n), c.Provider, c.Template, c.Status)
 	}
 }
+
+var statuses = []string{"creating", "running", "stopping", "stopped", "deleting", "unknown"}

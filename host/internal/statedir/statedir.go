@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -39,8 +40,8 @@ func (e *LockedError) Error() string {
 }
 
 // Open makes the directory with mode 0700 when it is missing, takes its lock, and reads
-// the owner id, which is made when there is none. A configured owner replaces the one
-// that is kept. Errors: *LockedError; a directory or an owner that can't be used.
+// the owner id, which is made when there is none. A configured owner is used instead of
+// the one that is kept, which stays. Errors: *LockedError; a directory or an owner that can't be used.
 func Open(path, owner string) (*Dir, error) {
 	if err := prepare(path); err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func (d *Dir) acquire() error {
 	if err := flock(f); err != nil {
 		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return &LockedError{Path: d.path, PID: holder(f)}
+			return &LockedError{Path: d.path, PID: awaitHolder(f)}
 		}
 		return fmt.Errorf("state_dir: lock %s: %w", path, err)
 	}
@@ -113,6 +114,20 @@ func writeAt(f *os.File, text string) error {
 	return err
 }
 
+// awaitHolder reads the holder's pid. One that took the lock this moment has not written
+// it yet: the file is empty then, or names a process that has ended.
+func awaitHolder(f *os.File) int {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 40 {
+		if pid := holder(f); pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			return pid
+		}
+		<-tick.C
+	}
+	return 0
+}
+
 func holder(f *os.File) int {
 	text := make([]byte, 32)
 	n, _ := f.ReadAt(text, 0)
@@ -127,12 +142,18 @@ func holder(f *os.File) int {
 // name.
 var ownerPattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
 
+// unowned is what adopt says for sandboxes without an owner.
+const unowned = "unowned"
+
 // own settles the owner id.
 func (d *Dir) own(configured string) error {
 	path := filepath.Join(d.path, "owner")
 	if configured != "" {
 		if !ownerPattern.MatchString(configured) {
 			return fmt.Errorf("owner: %q can't be used; give 1 to 63 letters, digits, dots, hyphens and underscores, beginning with a letter or a digit", configured)
+		}
+		if configured == unowned {
+			return fmt.Errorf("owner: %q can't be used: in adopt it means the sandboxes that have no owner; choose another", configured)
 		}
 		d.owner = configured
 		return nil
@@ -148,15 +169,34 @@ func (d *Dir) own(configured string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("state_dir: %w", err)
 	}
+	if err := d.sweep(); err != nil {
+		return err
+	}
 	d.owner = uuid.NewString()
 	return writeDurably(path, d.owner+"\n")
 }
 
 func clip(s string) string { return s[:min(len(s), 64)] }
 
+// sweep removes what a crash in writeDurably has left.
+func (d *Dir) sweep() error {
+	entries, err := os.ReadDir(d.path)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), newPrefix) {
+			err = errors.Join(err, os.Remove(filepath.Join(d.path, e.Name())))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	return nil
+}
+
+const newPrefix = ".new-"
+
 // writeDurably writes a file that is there whole, or not at all, after a crash.
 func writeDurably(path, text string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), newPrefix+"*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("state_dir: %w", err)
 	}
@@ -189,7 +229,7 @@ func (d *Dir) Close() error {
 	if d.lock == nil {
 		return nil
 	}
-	err := d.lock.Close() // which releases the lock
+	err := errors.Join(d.lock.Truncate(0), d.lock.Close()) // which releases the lock
 	d.lock = nil
 	return err
 }

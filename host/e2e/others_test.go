@@ -1,0 +1,182 @@
+package e2e
+
+import (
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/berth-dev/berth/host"
+)
+
+// brisk are settings under which an orphan would soon go.
+func brisk() settings {
+	return settings{lifecycle: map[string]string{"sweep_interval": `"1s"`, "create_timeout": `"3s"`}}
+}
+
+// foreignLabels are the six of a sandbox that another adapter has made.
+func foreignLabels() map[string]string {
+	return map[string]string{
+		"session_id": uuid.NewString(), "chat_id": uuid.NewString(), "agent_id": "writer", "volume_host_path": "",
+		"expires_at": "2026-04-02T12:05:00+00:00", "endpoint_port": "8000",
+	}
+}
+
+func with(labels map[string]string, changed ...string) map[string]string {
+	labels = maps.Clone(labels)
+	for i := 0; i < len(changed); i += 2 {
+		labels[changed[i]] = changed[i+1]
+	}
+	return labels
+}
+
+// What bears no owner, another one, or broken values is left alone, counted once, logged
+// once and listed nowhere, even long after the deadline that is written on it. Other tests
+// have sandboxes on the same daemon, which are foreign too.
+func TestPromise6_ForeignSandboxesAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t).configure(brisk())
+	name := func(n string) string { return "berth-e2e-" + world.run + "-" + n }
+	foreign := []string{
+		stranger(t, name("no-owner"), foreignLabels()),
+		stranger(t, name("other-owner"), with(foreignLabels(), "berth.owner", "somebody-else-"+world.run)),
+	}
+	broken := []string{
+		stranger(t, name("bad-id"), with(foreignLabels(), "session_id", "no-uuid")),
+		stranger(t, name("bad-time"), with(foreignLabels(), "expires_at", "tomorrow", "berth.owner", s.owner)),
+		stranger(t, name("bad-port"), with(foreignLabels(), "endpoint_port", "-1", "chat_id", "{"+uuid.NewString())),
+	}
+	unlabelled := stranger(t, name("unlabelled"), map[string]string{"berth.owner": s.owner})
+
+	h := s.start().ready()
+	mine := h.create(chat())
+	h.awaitLists(5) // which takes longer than create_timeout
+	for _, id := range append(append([]string{unlabelled}, foreign...), broken...) {
+		if !inspect(t, id).State.Running {
+			t.Errorf("container %s was touched", id)
+		}
+	}
+	list := h.must(order{Verb: "list", Filter: host.Filter{All: true}}).Sessions
+	if len(list) != 1 || list[0].ID != mine.ID {
+		t.Errorf("listed: %+v", list)
+	}
+	log := h.logs.String()
+	for _, id := range foreign {
+		if n := strings.Count(log, `msg="a sandbox of another owner is left alone" provider=docker sandbox_id=`+id); n != 1 {
+			t.Errorf("%s was logged %d times as another owner's", id, n)
+		}
+	}
+	for _, id := range broken {
+		if n := strings.Count(log, `msg="a sandbox's labels can't be read; it is left alone" provider=docker sandbox_id=`+id); n != 1 {
+			t.Errorf("%s was logged %d times as unreadable", id, n)
+		}
+	}
+	// Counted once each: as often as logged, and no more with more lists.
+	m := h.scrape()
+	for action, words := range map[string]string{"foreign": "a sandbox of another owner is left alone", "unreadable": "a sandbox's labels can't be read"} {
+		counted, logged := m[`berth_orphans_total{action="`+action+`",provider="docker"}`], strings.Count(h.logs.String(), words)
+		if counted < float64(strings.Count(log, words)) || counted > float64(logged) {
+			t.Errorf("%s: counted %v times, logged %d times", action, counted, logged)
+		}
+	}
+	if n := m[`berth_orphans_total{action="deleted",provider="docker"}`]; n != 0 {
+		t.Errorf("%v orphans were deleted", n)
+	}
+}
+
+// A sandbox of our owner without a session goes, after two complete lists, when it is older
+// than create_timeout; not before.
+func TestPromise6_OrphanGoesAfterTwoLists(t *testing.T) {
+	t.Parallel()
+	s := newSite(t).configure(brisk())
+	h := s.start().ready()
+	h.create(chat()) // the store is older than the orphan
+	id := stranger(t, "berth-e2e-"+world.run+"-orphan", with(foreignLabels(), "berth.owner", s.owner))
+	made, err := time.Parse(time.RFC3339Nano, inspect(t, id).Created)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, patience, "the orphan is gone", func() bool { return gone(t, world.api, id) })
+	// A list tells it in whole seconds.
+	if age := time.Since(made.Truncate(time.Second)); age < 3*time.Second {
+		t.Errorf("it was deleted after %v, create_timeout is 3s", age)
+	}
+	await(t, patience, "the orphan is counted", func() bool {
+		return h.scrape()[`berth_orphans_total{action="deleted",provider="docker"}`] == 1
+	})
+	if n := len(h.list()); n != 1 {
+		t.Errorf("%d sessions, want the one that was made", n)
+	}
+}
+
+// After a lost or damaged lease store nothing is deleted: the sandboxes of before are left
+// alone, and the host goes on.
+func TestPromise4_LostStoreDeletesNothing(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		harm func(t *testing.T, path string)
+	}{
+		{"deleted", func(t *testing.T, path string) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"damaged", func(t *testing.T, path string) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range text[:len(text)/2] {
+				text[i] ^= 0x5a
+			}
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			conf := brisk()
+			conf.top = map[string]string{"owner": ""} // the host's own, which is no part of the store
+			s := newSite(t).configure(conf)
+			h := s.start().ready()
+			owner := h.owner
+			v := h.create(chat())
+			h.kill9(s)
+			// A creation time is told in whole seconds: the new store is to be younger.
+			await(t, patience, "a second has passed", func() bool { return time.Since(v.CreatedAt) > 2*time.Second })
+			c.harm(t, s.path("state/leases.db"))
+			h = s.start().ready()
+			if h.owner != owner {
+				t.Errorf("the owner was %s and is %s", owner, h.owner)
+			}
+			h.awaitLists(6) // longer than create_timeout
+			ask(t, v, "/")
+			if list := h.list(); len(list) != 0 {
+				t.Errorf("listed: %+v", list)
+			}
+			words := []string{"its lease was lost; it is left alone"}
+			moved := ""
+			for _, name := range s.entries("state") {
+				if strings.HasPrefix(name, "leases.damaged-") {
+					moved = name
+				}
+			}
+			if c.name == "damaged" {
+				words = append(words, "the lease store was damaged and was moved aside")
+			}
+			if (moved != "") != (c.name == "damaged") {
+				t.Errorf("the damaged store: %q among %q", moved, s.entries("state"))
+			}
+			wantWords(t, "the log", h.logs.String(), words...)
+			fresh := h.create(chat())
+			h.delete(fresh.ID)
+			if n := len(containers(t, world.api, "berth.owner="+owner)); n != 1 {
+				t.Errorf("%d containers of the owner, want the one of before", n)
+			}
+		})
+	}
+}

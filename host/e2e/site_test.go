@@ -1,0 +1,189 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/berth-dev/berth/host"
+)
+
+// site is the place of one test: directories, a configuration, an owner id. Hosts come and
+// go on it.
+type site struct {
+	t     testing.TB
+	dir   string
+	owner string
+}
+
+var sites atomic.Int64
+
+// newSite makes a place on the shared daemon. Whatever its owner has there goes with the
+// test.
+func newSite(t testing.TB) *site {
+	t.Helper()
+	needDocker(t)
+	s := bareSite(t)
+	t.Cleanup(func() { removeOwned(t, world.api, s.owners()...) })
+	return s
+}
+
+// bareSite makes a place without a daemon.
+func bareSite(t testing.TB) *site {
+	t.Helper()
+	n := sites.Add(1)
+	s := &site{t: t, dir: filepath.Join(world.root, fmt.Sprint(n)), owner: fmt.Sprintf("e2e%s-%d", world.run, n)}
+	for _, dir := range []string{"", "chats", "dependencies", "lambda-tools", "volumes"} {
+		if err := os.Mkdir(s.path(dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(s.dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+
+// owners are the owner ids that hosts of this place have had: the configured one, and the
+// one that a host has made for itself.
+func (s *site) owners() []string {
+	owners := []string{s.owner}
+	if made, err := os.ReadFile(s.path("state/owner")); err == nil {
+		owners = append(owners, strings.TrimSpace(string(made)))
+	}
+	return owners
+}
+
+// settings are what a test wants different from the place's usual configuration. Values
+// are HCL.
+type settings struct {
+	top       map[string]string // of the file; "" leaves one out
+	lifecycle map[string]string
+	docker    string            // more lines in provider "docker"
+	template  map[string]string // of template "default"; "" leaves one out
+	blocks    string            // more blocks in it
+	more      string            // more blocks in the file
+	noDocker  bool              // no provider "docker" and no template
+	bare      bool              // template "default" has no mounts, and is ready when it runs
+}
+
+// configure writes the place's configuration.
+func (s *site) configure(c settings) *site {
+	s.t.Helper()
+	text := attributes(map[string]string{
+		"state_dir": quote(s.path("state")), "owner": quote(s.owner), "plugin_dir": quote(world.bin),
+		"volume_roots": "[" + quote(s.path("volumes")) + "]",
+	}, c.top)
+	text += "metrics {\n  address = \"127.0.0.1:0\"\n}\n"
+	text += "lifecycle {\n" + attributes(map[string]string{
+		"sweep_interval": `"2s"`, "stop_grace": `"2s"`, "create_timeout": `"30s"`,
+	}, c.lifecycle) + "}\n"
+	if !c.noDocker {
+		text += "provider \"docker\" {\n  config {\n    pull = \"never\"\n  }\n" + c.docker + "\n}\n"
+		text += "template \"default\" {\n" + attributes(usual(), c.template) + c.blocks
+		if !c.bare {
+			text += s.mounts()
+		}
+		text += "}\n"
+	}
+	s.write("config.hcl", text+c.more)
+	return s
+}
+
+// usual are the attributes of a template that works.
+func usual() map[string]string {
+	return map[string]string{
+		"provider": `"docker"`, "image": quote(world.image), "network": quote(world.network), "port": "8000", "ttl": `"5m"`,
+	}
+}
+
+// variant is one more template, like the usual one but for what is given.
+func (s *site) variant(name string, template map[string]string, blocks string) string {
+	return "template " + quote(name) + " {\n" + attributes(usual(), template) + blocks + "}\n"
+}
+
+// mounts are the four of a deployment.
+func (s *site) mounts() string {
+	return `
+  mount "chat" {
+    source = "` + s.path("chats") + `/${session.chat_id}"
+    target = "/workspace/chat"
+    create = true
+  }
+  mount "dependencies" {
+    source    = "` + s.path("dependencies") + `"
+    target    = "/workspace/dependencies"
+    read_only = true
+  }
+  mount "lambda-tools" {
+    source    = "` + s.path("lambda-tools") + `"
+    target    = "/workspace/lambda-tools"
+    read_only = true
+  }
+  mount "volume" {
+    source = session.volume
+    target = "/workspace/volume"
+  }
+  ready {
+    tcp     = true
+    timeout = "20s"
+  }
+  resources {
+    memory = "128MiB"
+  }
+`
+}
+
+// ready is a readiness block for a variant.
+const readyTCP = "ready {\n  tcp = true\n  timeout = \"20s\"\n}\n"
+
+func (s *site) write(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.path(name), []byte(text), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// entries are the names in a directory of the place.
+func (s *site) entries(dir string) []string {
+	s.t.Helper()
+	list, err := os.ReadDir(s.path(dir))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// attributes writes those of usual, and over them those of changed.
+func attributes(usual, changed map[string]string) string {
+	maps.Copy(usual, changed)
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(usual)) {
+		if usual[name] != "" {
+			fmt.Fprintf(&b, "  %s = %s\n", name, usual[name])
+		}
+	}
+	return b.String()
+}
+
+func quote(text string) string { return `"` + text + `"` }
+
+// chat asks for a session of template "default", for a chat of its own.
+func chat() host.CreateRequest {
+	return host.CreateRequest{Template: "default", ChatID: uuid.NewString(), AgentID: "writer"}
+}

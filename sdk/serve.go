@@ -1,0 +1,122 @@
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/berth-dev/berth/sdk/internal/gate"
+	"github.com/berth-dev/berth/sdk/internal/wire"
+	"github.com/berth-dev/berth/sdk/otlp"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+const (
+	drainFor = 5 * time.Second // after SIGTERM
+	flushFor = 2 * time.Second // for spans, at the end
+)
+
+// Serve serves p to the host that started this process, and ends the process: with 0
+// when the host is done with it or gone, with 1 when it was started by hand or can't
+// serve. It is the whole of a provider's main.
+//
+// SIGTERM drains the calls in flight, for 5 s at most. SIGINT is ignored: the host ends
+// its plugins itself. What the process prints on stdout or stderr reaches the host's log.
+func Serve(p provider.Plugin) { os.Exit(serve(p)) }
+
+func serve(p provider.Plugin) int {
+	stderr := os.Stderr // go-plugin puts a pipe of its own in its place
+	if os.Getenv(wire.Handshake.MagicCookieKey) != wire.Handshake.MagicCookieValue {
+		fmt.Fprintf(stderr, "%s is a plugin of Berth. A host starts it: name it in a provider block, and run berth serve.\n", os.Args[0])
+		return 1
+	}
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGINT)
+	ctx := context.Background()
+	info, err := p.Info(ctx)
+	if err != nil {
+		fmt.Fprintf(stderr, "the plugin can't tell who it is: %v\n", err)
+		return 1
+	}
+	log := newLogger(stderr, info.Name)
+	if err := watchLifeline(); err != nil {
+		log.Error("the lifeline can't be watched", "err", err)
+		return 1
+	}
+	tracer, shutdown, err := otlp.TracerProvider(ctx, "berth-provider-"+info.Name, info.Version)
+	if err != nil {
+		log.Error("spans can't be exported", "err", err)
+		return 1
+	}
+	flush := func() {
+		bounded, cancel := context.WithTimeout(ctx, flushFor)
+		defer cancel()
+		if err := shutdown(bounded); err != nil {
+			log.Warn("some spans were not exported", "err", err)
+		}
+	}
+	if e, ok := p.(environed); ok {
+		e.use(Env{Logger: log, TracerProvider: tracer})
+	}
+	p = gate.Wrap(p)
+	drainOnTerm(p, log, flush)
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig:  wire.Handshake,
+		VersionedPlugins: wire.PluginSets(wire.Plugin{Impl: p, Logger: log}),
+		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
+			return grpc.NewServer(append(opts, wire.ServerOptions(tracer)...)...)
+		},
+		Logger: hclog.NewNullLogger(),
+	})
+	flush()
+	return 0
+}
+
+// watchLifeline ends the process at once when the host is gone: then the descriptor that
+// the host holds the other end of is at its end. Without the variable there is none.
+func watchLifeline() error {
+	text, ok := os.LookupEnv(wire.LifelineEnv)
+	if !ok {
+		return nil
+	}
+	os.Unsetenv(wire.LifelineEnv) // it is not for what this process starts
+	fd, err := strconv.Atoi(text)
+	if err != nil || fd <= 2 {
+		return fmt.Errorf("%s is %q, which is no descriptor", wire.LifelineEnv, text)
+	}
+	syscall.CloseOnExec(fd)
+	f := os.NewFile(uintptr(fd), "lifeline")
+	if f == nil {
+		return fmt.Errorf("%s: descriptor %d is not open", wire.LifelineEnv, fd)
+	}
+	go func() {
+		io.Copy(io.Discard, f) // until the end of file
+		os.Exit(0)
+	}()
+	return nil
+}
+
+// drainOnTerm ends the process at SIGTERM, when the calls in flight are done.
+func drainOnTerm(p provider.Plugin, log *slog.Logger, flush func()) {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() {
+		<-term
+		bounded, cancel := context.WithTimeout(context.Background(), drainFor)
+		defer cancel()
+		if err := p.Drain(bounded); err != nil {
+			log.Warn("calls were cut off", "err", err)
+		}
+		flush()
+		os.Exit(0)
+	}()
+}
