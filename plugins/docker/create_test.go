@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/mount"
+	"github.com/google/uuid"
 
 	"github.com/berth-dev/berth/sdk/provider"
 )
@@ -181,33 +183,52 @@ func TestCreate6FailureLeavesNothing(t *testing.T) {
 		change func(*provider.Spec)
 		class  provider.Class
 		text   string
+		exits  bool // Docker's init starts, and ends with the command
 	}{
-		{"network missing", func(s *provider.Spec) { s.Network = "berth-no-such-network" }, provider.NotFound, "network berth-no-such-network not found"},
-		{"command missing", command("/nothing/here"), provider.Internal, "no such file or directory"},
-		{"command not executable", command("/workspace"), provider.Internal, "permission denied"},
-		{"user missing", sandboxConfig(`{"user":"nobody-here"}`), provider.Internal, "nobody-here"},
-		{"exits at once", command("/agent", "-print=60", "-exit=3"), provider.Internal, "exited at once with code 3"},
-		{"too many cpus", func(s *provider.Spec) { s.Resources.NanoCPUs = 4096e9 }, provider.InvalidArgument, "CPUs"},
+		{"network missing", func(s *provider.Spec) { s.Network = "berth-no-such-network" }, provider.NotFound, "network berth-no-such-network not found", false},
+		{"command missing", command("/nothing/here"), provider.Internal, "o such file or directory", true},
+		{"command not executable", command("/workspace"), provider.Internal, "ermission denied", true},
+		{"user missing", sandboxConfig(`{"user":"nobody-here"}`), provider.Internal, "nobody-here", false},
+		{"exits at once", command("/agent", "-print=60", "-exit=3"), provider.Internal, "exited at once with code 3", true},
+		{"too many cpus", func(s *provider.Spec) { s.Resources.NanoCPUs = 4096e9 }, provider.InvalidArgument, "CPUs", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			spec := r.newSpec(test.change)
-			_, err := r.Create(t.Context(), spec)
-			wantFailure(t, err, test.class, codeStart, spec.ChatID, test.text)
-			r.wantNothing(spec)
-			if test.name != "exits at once" {
+			created, err := r.Create(t.Context(), spec)
+			if err == nil && test.exits {
+				// It ran when Create looked, and ended then: the host's readiness notices.
+				eventually(t, "the end of "+test.name, func() bool {
+					s, err := r.Get(t.Context(), provider.Ref{ID: created.Sandbox.ID})
+					return err == nil && s.State == provider.StateExited && s.Exit.Code != 0
+				})
 				return
 			}
-			// The last 50 of 60 lines, in the field and in the text.
-			tail := provider.LogTailOf(err)
-			lines := strings.Split(tail, "\n")
-			slices.SortFunc(lines, func(a, b string) int { return len(a) - len(b) })
-			if len(lines) != 50 || !strings.Contains(tail, "line 59") || strings.Contains(tail, "line 9\n") {
-				t.Errorf("%d lines in the log tail, want the last 50:\n%s", len(lines), tail)
-			}
-			if !strings.Contains(err.Error(), tail) {
-				t.Errorf("the error's text has no log tail: %v", err)
-			}
+			wantFailure(t, err, test.class, codeStart, spec.ChatID, test.text)
+			r.wantNothing(spec)
 		})
+	}
+}
+
+// create 6: the last 50 lines of the log are in the error before the container goes, in
+// its field and in its text, also when the caller's context is done.
+func TestCreate6UndoTellsTheLastLines(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{})
+	id := r.raw("berth-undo-"+uuid.NewString(), map[string]string{labelOwner: world.owner}, true, "/agent", "-print=60", "-exit=3")
+	eventually(t, "its end", func() bool { return !r.inspectRaw(id).State.Running })
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	err := r.undo(left, id, errors.New("it did not start"))
+	tail := provider.LogTailOf(err)
+	lines := strings.Split(tail, "\n")
+	if len(lines) != 50 || !strings.Contains(tail, "line 59") || strings.Contains(tail, "line 1\n") {
+		t.Errorf("%d lines in the log tail, want the last 50:\n%s", len(lines), tail)
+	}
+	if !strings.Contains(err.Error(), tail) || !strings.Contains(err.Error(), "it did not start") {
+		t.Errorf("the error's text lacks the log tail or the cause: %v", err)
+	}
+	if _, err := r.Get(t.Context(), provider.Ref{ID: id}); !errors.Is(err, provider.NotFound) {
+		t.Errorf("the container is there: %v", err)
 	}
 }
 

@@ -181,20 +181,29 @@ func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 	if err != nil {
 		return err
 	}
-	return c.elements(id, buf, low, high, depth)
+	if order.Uint16(buf[10:]) == 0 {
+		return damaged("page %d is empty", id)
+	}
+	_, err = c.elements(id, buf, low, high, depth)
+	return err
 }
 
 // elements checks what is on a page, in the file or inline in a bucket's value, and goes
-// down from it.
-func (c *checker) elements(id uint64, buf []byte, low, high []byte, depth int) error {
+// down from it. It returns where the page's content ends.
+//
+// bbolt writes keys and values one after another, right behind the elements, and keeps no
+// empty page. Anything else means that a count or a size was changed, and that records
+// are missing.
+func (c *checker) elements(id uint64, buf []byte, low, high []byte, depth int) (int, error) {
 	flags, count := order.Uint16(buf[8:]), int(order.Uint16(buf[10:]))
 	if flags != branchPage && flags != leafPage {
-		return damaged("page %d: its kind is %#x", id, flags)
+		return 0, damaged("page %d: its kind is %#x", id, flags)
 	}
 	body := pageHeaderSize + count*elementSize // where keys and values begin
-	if body > len(buf) || flags == branchPage && count == 0 {
-		return damaged("page %d: a count of %d", id, count)
+	if body > len(buf) {
+		return 0, damaged("page %d: a count of %d", id, count)
 	}
+	next := body
 	var keys, values [][]byte
 	for at := pageHeaderSize; at < body; at += elementSize {
 		e := buf[at:]
@@ -203,13 +212,14 @@ func (c *checker) elements(id uint64, buf []byte, low, high []byte, depth int) e
 			pos, ksize, vsize = uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:])), uint64(order.Uint32(e[12:]))
 		}
 		start := uint64(at) + pos
-		if start < uint64(body) || start+ksize+vsize > uint64(len(buf)) || ksize == 0 {
-			return damaged("page %d: an entry lies outside it", id)
+		if start != uint64(next) || start+ksize+vsize > uint64(len(buf)) || ksize == 0 {
+			return 0, damaged("page %d: an entry is not where it should be", id)
 		}
+		next = int(start + ksize + vsize)
 		key := buf[start : start+ksize]
 		if low != nil && (bytes.Compare(key, low) < 0 || len(keys) > 0 && bytes.Equal(key, low)) ||
 			high != nil && bytes.Compare(key, high) >= 0 {
-			return damaged("page %d: its keys are out of order", id)
+			return 0, damaged("page %d: its keys are out of order", id)
 		}
 		low = key
 		keys, values = append(keys, key), append(values, buf[start+ksize:start+ksize+vsize])
@@ -228,10 +238,10 @@ func (c *checker) elements(id uint64, buf []byte, low, high []byte, depth int) e
 			err = c.bucket(id, values[i], depth+1)
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return next, nil
 }
 
 // bucket walks the bucket whose entry has this value.
@@ -249,7 +259,11 @@ func (c *checker) bucket(id uint64, value []byte, depth int) error {
 	if depth > maxDepth {
 		return damaged("page %d: its buckets are nested deeper than %d", id, maxDepth)
 	}
-	return c.elements(id, inline, nil, nil, depth)
+	end, err := c.elements(id, inline, nil, nil, depth)
+	if err == nil && end != len(inline) {
+		err = damaged("page %d: a bucket within it has entries that it does not count", id)
+	}
+	return err
 }
 
 // freelist checks the list of free pages: bbolt will write on them.

@@ -67,10 +67,7 @@ func routes() http.Handler {
 	mux.HandleFunc("GET /env", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(os.Environ())
 	})
-	// What the kernel says of this process: /proc/self/{status,mountinfo,limits,cgroup,…}.
-	mux.HandleFunc("GET /proc/{file}", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFile(w, r, "/proc/self/"+r.PathValue("file"))
-	})
+	// Any file that it sees: /read/proc/self/status is what the kernel says of it.
 	mux.HandleFunc("GET /read/{path...}", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, func() ([]byte, error) { return os.ReadFile("/" + r.PathValue("path")) })
 	})
