@@ -221,7 +221,7 @@ func TestCreate6UndoTellsTheLastLines(t *testing.T) {
 	err := r.undo(left, id, errors.New("it did not start"))
 	tail := provider.LogTailOf(err)
 	lines := strings.Split(tail, "\n")
-	if len(lines) != 50 || !strings.Contains(tail, "line 59") || strings.Contains(tail, "line 1\n") {
+	if len(lines) != 50 || !strings.Contains(tail, "line 58") || !strings.Contains(tail, "line 59") {
 		t.Errorf("%d lines in the log tail, want the last 50:\n%s", len(lines), tail)
 	}
 	if !strings.Contains(err.Error(), tail) || !strings.Contains(err.Error(), "it did not start") {

@@ -18,7 +18,8 @@
 //
 // bbolt trusts its file: on a damaged one it panics, faults, or recurses without end, in
 // goroutines of its own too. So Open reads the file first, page by page and with every
-// bound checked, and maps it only when all is well. A damaged file is moved aside, never
+// bound checked, and maps it only when all is well. Entries must fill their pages without
+// a gap, as bbolt writes them: a changed count would hide records. A damaged file is moved aside, never
 // repaired: one lost record in a store that is older than its sandbox would make an
 // orphan of a living sandbox, while a new store with a new birth loses nothing but
 // extensions.

