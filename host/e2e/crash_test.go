@@ -136,7 +136,7 @@ func TestPromise5_HostKilledInMidCreate(t *testing.T) {
 func leased(s *site) bool {
 	store, err := os.Stat(s.path("state/leases.db"))
 	chats, err2 := os.Stat(s.path("chats"))
-	return err == nil && err2 == nil && len(s.entries("chats")) > 0 && !store.ModTime().Before(chats.ModTime())
+	return err == nil && err2 == nil && len(s.entries("chats")) > 0 && store.ModTime().After(chats.ModTime())
 }
 
 // A sandbox that is up and not ready when the host dies is given its time again, and then

@@ -256,7 +256,7 @@ func (r *rig) span(name string) trace.ReadOnlySpan {
 func attributes(list []attribute.KeyValue) map[string]string {
 	out := map[string]string{}
 	for _, a := range list {
-		out[string(a.Key)] = a.Value.Emit()
+		out[string(a.Key)] = a.Value.String()
 	}
 	return out
 }

@@ -68,6 +68,9 @@ func (s *Supervisor) live(ctx context.Context, failures *backoff) ending {
 	}
 	if cause := g.dead(); cause != nil {
 		err = cause
+		if configured && ctx.Err() == nil {
+			s.set(lifecycle.Starting, err) // at once, however long its end takes
+		}
 	}
 	g.close(ctx)
 	switch {

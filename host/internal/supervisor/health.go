@@ -49,9 +49,9 @@ func (g *generation) observe(failures *backoff) {
 			failures.reset()
 		}
 		g.s.change(func(st *lifecycle.BackendStatus) {
-			st.State, st.Err, st.Changed = state, v.err, v.changed
-			if v.identity != "" {
-				st.Identity = v.identity
+			st.State, st.Err = state, v.err
+			if v.identity != "" { // else it is as changed as it was
+				st.Changed, st.Identity = v.changed, v.identity
 			}
 		})
 		sleep(g.work, pause)
@@ -76,6 +76,7 @@ func (w *watchman) examine() verdict {
 	}
 	if id != "" {
 		if err := w.compare(id); err != nil {
+			w.know("") // also when it goes away next: no call may meet it on its return
 			return verdict{err: err, changed: true, identity: id}
 		}
 		w.know(id)
@@ -142,14 +143,14 @@ func (g *generation) compare(id string) error {
 		Message: fmt.Sprintf("backend changed: it is now %q, and living sessions are on %s: %s", id, strings.Join(others, ", "), remedy)}
 }
 
-// know opens the generation for calls.
+// know opens the generation for calls, or with "" closes it to them.
 func (g *generation) know(id string) {
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()
-	if g.identity == "" {
+	if g.identity != id {
+		g.identity = id
 		g.s.wake()
 	}
-	g.identity = id
 }
 
 // reconcile lets the engine compare this generation's list with what it knows. An event

@@ -29,16 +29,20 @@ func (s *Supervisor) pass(op, id string) (*generation, error) {
 	return g, nil
 }
 
-// call makes a call on the current generation. With again it is made once more when the
-// generation died under it, on the next one, within the caller's deadline.
-func call[T any](ctx context.Context, s *Supervisor, op, id string, again bool, f func(context.Context, provider.Provider) (T, error)) (T, error) {
+// once and twice say whether a call may be made a second time.
+func once() bool  { return false }
+func twice() bool { return true }
+
+// call makes a call on the current generation. When the generation died under it and again
+// agrees, it is made once more on the next one, within the caller's deadline.
+func call[T any](ctx context.Context, s *Supervisor, op, id string, again func() bool, f func(context.Context, provider.Provider) (T, error)) (T, error) {
 	g, err := s.pass(op, id)
 	if err != nil {
 		var none T
 		return none, err
 	}
 	v, err := invoke(ctx, g, op, id, f)
-	if err == nil || !again || g.dead() == nil || ctx.Err() != nil {
+	if err == nil || g.dead() == nil || ctx.Err() != nil || !again() {
 		return v, err
 	}
 	next := s.after(ctx, g, op, id)

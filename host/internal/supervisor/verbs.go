@@ -10,21 +10,21 @@ import (
 
 // Prepare goes to the current generation; see [provider.Provider].
 func (s *Supervisor) Prepare(ctx context.Context, req provider.PrepareRequest) (provider.Prepared, error) {
-	return call(ctx, s, "prepare", req.Image, true, func(ctx context.Context, p provider.Provider) (provider.Prepared, error) {
+	return call(ctx, s, "prepare", req.Image, twice, func(ctx context.Context, p provider.Provider) (provider.Prepared, error) {
 		return p.Prepare(ctx, req)
 	})
 }
 
 // Create goes to a generation that is READY, and is never made a second time.
 func (s *Supervisor) Create(ctx context.Context, spec provider.Spec) (provider.Created, error) {
-	return call(ctx, s, "create", spec.SessionID, false, func(ctx context.Context, p provider.Provider) (provider.Created, error) {
+	return call(ctx, s, "create", spec.SessionID, once, func(ctx context.Context, p provider.Provider) (provider.Created, error) {
 		return p.Create(ctx, spec)
 	})
 }
 
 // Get goes to the current generation.
 func (s *Supervisor) Get(ctx context.Context, ref provider.Ref) (provider.Sandbox, error) {
-	return call(ctx, s, "get", cmp.Or(ref.ID, ref.Name), true, func(ctx context.Context, p provider.Provider) (provider.Sandbox, error) {
+	return call(ctx, s, "get", cmp.Or(ref.ID, ref.Name), twice, func(ctx context.Context, p provider.Provider) (provider.Sandbox, error) {
 		return p.Get(ctx, ref)
 	})
 }
@@ -33,51 +33,46 @@ func (s *Supervisor) Get(ctx context.Context, ref provider.Ref) (provider.Sandbo
 // something: nobody gets a sandbox twice.
 func (s *Supervisor) List(ctx context.Context, yield func(provider.Sandbox) error) (provider.ListSummary, error) {
 	begun := false
-	var first error
-	return call(ctx, s, "list", "", true, func(ctx context.Context, p provider.Provider) (provider.ListSummary, error) {
-		if begun {
-			return provider.ListSummary{}, first
-		}
-		summary, err := p.List(ctx, func(sb provider.Sandbox) error {
+	again := func() bool { return !begun }
+	return call(ctx, s, "list", "", again, func(ctx context.Context, p provider.Provider) (provider.ListSummary, error) {
+		return p.List(ctx, func(sb provider.Sandbox) error {
 			begun = true
 			return yield(sb)
 		})
-		first = err
-		return summary, err
 	})
 }
 
 // Stop goes to the current generation.
 func (s *Supervisor) Stop(ctx context.Context, req provider.StopRequest) (provider.Stopped, error) {
-	return call(ctx, s, "stop", req.ID, true, func(ctx context.Context, p provider.Provider) (provider.Stopped, error) {
+	return call(ctx, s, "stop", req.ID, twice, func(ctx context.Context, p provider.Provider) (provider.Stopped, error) {
 		return p.Stop(ctx, req)
 	})
 }
 
 // Delete goes to the current generation.
 func (s *Supervisor) Delete(ctx context.Context, req provider.DeleteRequest) (provider.Deleted, error) {
-	return call(ctx, s, "delete", req.ID, true, func(ctx context.Context, p provider.Provider) (provider.Deleted, error) {
+	return call(ctx, s, "delete", req.ID, twice, func(ctx context.Context, p provider.Provider) (provider.Deleted, error) {
 		return p.Delete(ctx, req)
 	})
 }
 
 // Health goes to the current generation, also when its backend has changed.
 func (s *Supervisor) Health(ctx context.Context) (provider.Health, error) {
-	return call(ctx, s, "health", "", false, func(ctx context.Context, p provider.Provider) (provider.Health, error) {
+	return call(ctx, s, "health", "", once, func(ctx context.Context, p provider.Provider) (provider.Health, error) {
 		return p.Health(ctx)
 	})
 }
 
 // Identity goes to the current generation, also when its backend has changed.
 func (s *Supervisor) Identity(ctx context.Context) (string, error) {
-	return call(ctx, s, "identity", "", false, func(ctx context.Context, p provider.Provider) (string, error) {
+	return call(ctx, s, "identity", "", once, func(ctx context.Context, p provider.Provider) (string, error) {
 		return p.Identity(ctx)
 	})
 }
 
 // Logs goes to the current generation; Unsupported when it can't.
 func (s *Supervisor) Logs(ctx context.Context, req provider.LogsRequest, yield func(provider.LogChunk) error) error {
-	_, err := call(ctx, s, "logs", req.ID, false, func(ctx context.Context, p provider.Provider) (struct{}, error) {
+	_, err := call(ctx, s, "logs", req.ID, once, func(ctx context.Context, p provider.Provider) (struct{}, error) {
 		reader, ok := p.(provider.LogReader)
 		if !ok || !slices.Contains(s.Capabilities(), provider.CapabilityLogs) {
 			return struct{}{}, &provider.Error{Class: provider.Unsupported, Op: "logs", ID: req.ID,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -49,7 +50,7 @@ func fromStatus(ctx context.Context, op, id string, err error) error {
 			return withContext(ctx, detailed(op, id, d))
 		}
 	}
-	if ctxErr := ctx.Err(); ctxErr != nil && (s.Code() == codes.Canceled || s.Code() == codes.DeadlineExceeded) {
+	if ctxErr := contextErr(ctx); ctxErr != nil && (s.Code() == codes.Canceled || s.Code() == codes.DeadlineExceeded) {
 		return &provider.Error{Class: provider.Canceled, Op: op, ID: id, Err: ctxErr}
 	}
 	e := &provider.Error{Class: provider.Internal, Op: op, ID: id, Err: errors.New(s.Message())}
@@ -85,10 +86,22 @@ func detailed(op, id string, d *pb.ErrorDetail) error {
 
 // withContext lets a call that was canceled by ctx also be ctx's error.
 func withContext(ctx context.Context, err error) error {
-	if ctxErr := ctx.Err(); ctxErr != nil && provider.ClassOf(err) == provider.Canceled {
+	if ctxErr := contextErr(ctx); ctxErr != nil && provider.ClassOf(err) == provider.Canceled {
 		return &canceledError{err, ctxErr}
 	}
 	return err
+}
+
+// contextErr is ctx's error. The other side keeps the same deadline and may see it pass a
+// moment before the timer of ctx fires on this side.
+func contextErr(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 type canceledError struct{ err, ctxErr error }

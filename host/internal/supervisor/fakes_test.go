@@ -1,0 +1,237 @@
+package supervisor_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lifecycle"
+	"github.com/berth-dev/berth/host/internal/supervisor"
+	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/providertest/mem"
+)
+
+// launcher launches lives of a plugin on one backend, without a process, so that tests
+// can run in virtual time.
+type launcher struct {
+	backend *mem.Backend
+	print   atomic.Value // string: the binary's fingerprint
+
+	mu    sync.Mutex
+	fail  error // of each launch
+	at    []time.Time
+	lives []*life
+}
+
+func (l *launcher) Launch(context.Context) (supervisor.Instance, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at = append(l.at, time.Now())
+	if l.fail != nil {
+		return nil, l.fail
+	}
+	x := &life{plugin: mem.Plugin(l.backend), done: make(chan struct{})}
+	l.lives = append(l.lives, x)
+	return x, nil
+}
+
+func (l *launcher) Fingerprint() string {
+	s, _ := l.print.Load().(string)
+	return s
+}
+
+func (l *launcher) setFail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
+}
+
+func (l *launcher) launches() []time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]time.Time(nil), l.at...)
+}
+
+func (l *launcher) last() *life {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lives[len(l.lives)-1]
+}
+
+// life is one life of a plugin.
+type life struct {
+	plugin provider.Plugin
+	hung    atomic.Bool // answers no ping
+	killed  atomic.Bool
+	drained atomic.Bool
+
+	once sync.Once
+	done chan struct{}
+	err  error
+}
+
+func (x *life) Plugin() provider.Plugin { return x.plugin }
+func (x *life) Done() <-chan struct{}   { return x.done }
+func (x *life) Err() error              { return x.err }
+
+func (x *life) Ping(ctx context.Context) error {
+	if x.hung.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (x *life) die(why string) {
+	x.once.Do(func() {
+		x.err = errors.New(why)
+		close(x.done)
+	})
+}
+
+func (x *life) Kill() {
+	x.killed.Store(true)
+	x.die("signal: killed")
+}
+
+func (x *life) Close(ctx context.Context) error {
+	select {
+	case <-x.done:
+		return nil
+	default:
+	}
+	err := x.plugin.Drain(ctx)
+	x.drained.Store(err == nil)
+	x.die("it was closed")
+	return nil
+}
+
+// settings are config, as they are.
+type settings struct {
+	config  string
+	bindErr error
+}
+
+func (s settings) Bind(provider.Schemas) (provider.ValidateRequest, error) {
+	config := s.config
+	if config == "" {
+		config = "{}"
+	}
+	return provider.ValidateRequest{Config: []byte(config)}, s.bindErr
+}
+
+func (s settings) Explain(found provider.Diagnostics) error {
+	if found.HasErrors() {
+		return errors.New("config.hcl:3: " + found[0].Summary)
+	}
+	return nil
+}
+
+// engine remembers what it is told.
+type engine struct {
+	mu         sync.Mutex
+	identities []string
+	reconcile  func(ctx context.Context, p provider.Provider) error
+	reconciled int
+	statuses   []lifecycle.BackendStatus
+	events     []provider.Event
+	broken     int
+}
+
+func (e *engine) Identities(string) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.identities
+}
+
+func (e *engine) Reconcile(ctx context.Context, _ string, p provider.Provider) error {
+	e.mu.Lock()
+	f := e.reconcile
+	e.reconciled++
+	e.mu.Unlock()
+	if f != nil {
+		return f(ctx, p)
+	}
+	_, err := p.List(ctx, func(provider.Sandbox) error { return nil })
+	return err
+}
+
+func (e *engine) BackendChanged(_ string, st lifecycle.BackendStatus) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.statuses = append(e.statuses, st)
+}
+
+func (e *engine) SandboxEvent(_ string, ev provider.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.events = append(e.events, ev)
+}
+
+func (e *engine) EventsBroken(string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.broken++
+}
+
+// with reads or changes the engine.
+func (e *engine) with(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f()
+}
+
+// states are the states that the engine heard of, repetitions left out.
+func (e *engine) states() (all []lifecycle.BackendState) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, st := range e.statuses {
+		if len(all) == 0 || all[len(all)-1] != st.State {
+			all = append(all, st.State)
+		}
+	}
+	return all
+}
+
+// observer counts.
+type observer struct {
+	mu       sync.Mutex
+	up       []bool
+	restarts []string
+	rpcs     map[string]int // "method code"
+}
+
+func (o *observer) PluginUp(_ string, up bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.up = append(o.up, up)
+}
+
+func (o *observer) PluginRestarted(_, reason string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.restarts = append(o.restarts, reason)
+}
+
+func (o *observer) RPC(_, method, code string, _ time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.rpcs == nil {
+		o.rpcs = make(map[string]int)
+	}
+	o.rpcs[method+" "+code]++
+}
+
+func (o *observer) rpc(what string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.rpcs[what]
+}
+
+func (o *observer) reasons() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]string(nil), o.restarts...)
+}
