@@ -25,11 +25,13 @@ build: ## build berth and every provider into bin/
 demo: build ## three sandboxes from create to reap, on Docker; leaves nothing behind
 	@sh plugins/docker/demo.sh
 
+# One package at a time: those that use Docker share one daemon, and what they wait for
+# has deadlines.
 test: ## all tests; those that need Docker are skipped, by name, where no daemon answers
-	CGO_ENABLED=0 $(GO) test -timeout 30m $(PACKAGES)
+	CGO_ENABLED=0 $(GO) test -p 1 -timeout 30m $(PACKAGES)
 
 race: ## the same under the race detector (wants a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -timeout 45m $(PACKAGES)
+	CGO_ENABLED=1 $(GO) test -p 1 -race -timeout 45m $(PACKAGES)
 
 bench: ## benchmarks; each prints its ratio to something honest in the same run
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./host/e2e/... ./host/internal/lease/... ./plugins/docker/...

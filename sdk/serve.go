@@ -40,7 +40,8 @@ func serve(p provider.Plugin) int {
 		fmt.Fprintf(stderr, "%s is a plugin of Berth. A host starts it: name it in a provider block, and run berth serve.\n", os.Args[0])
 		return 1
 	}
-	signal.Ignore(syscall.SIGPIPE, syscall.SIGINT)
+	// Caught and dropped. Ignored signals would also be ignored by what this process starts.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGINT)
 	ctx := context.Background()
 	info, err := p.Info(ctx)
 	if err != nil {
@@ -69,15 +70,21 @@ func serve(p provider.Plugin) int {
 	}
 	p = gate.Wrap(p)
 	drainOnTerm(p, log, flush)
+	served := false
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: wire.PluginSets(wire.Plugin{Impl: p, Logger: log}),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
+			served = true
 			return grpc.NewServer(append(opts, wire.ServerOptions(tracer)...)...)
 		},
-		Logger: hclog.NewNullLogger(),
+		// It tells why there is no handshake, in lines of the same form as log's.
+		Logger: hclog.New(&hclog.LoggerOptions{Name: info.Name, Level: hclog.Warn, Output: stderr, JSONFormat: true}),
 	})
 	flush()
+	if !served {
+		return 1
+	}
 	return 0
 }
 

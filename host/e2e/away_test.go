@@ -49,9 +49,7 @@ func TestPromise4_DaemonAway(t *testing.T) {
 			s, g := gated(t, settings{})
 			h := s.start().ready()
 			long := h.create(chat())
-			brief := chat()
-			brief.TTL = 8 * time.Second
-			short := h.create(brief)
+			short := h.lives(7 * time.Second)
 			before := h.provider("docker")
 
 			c.away(g)
@@ -62,11 +60,11 @@ func TestPromise4_DaemonAway(t *testing.T) {
 				t.Errorf("/readyz: %d %v", status, err)
 			}
 			wantWords(t, "/readyz", body, append([]string{`"ready":false`, `"state":"degraded"`}, c.words...)...)
-			h.reaches(long.ID, host.StatusUnknown, 15*time.Second)
+			h.reaches(long.ID, host.StatusUnknown, patience)
 			holds(t, short.ExpiresAt.Add(2*time.Second), "get and list answer at once, and nothing has ended", func() bool {
 				began := time.Now()
 				n, v := len(h.list()), h.get(short.ID)
-				return n == 2 && v.Status == host.StatusUnknown && time.Since(began) < time.Second
+				return n == 2 && v.Status == host.StatusUnknown && time.Since(began) < 3*time.Second
 			})
 			if !inspect(t, short.SandboxID).State.Running || !inspect(t, long.SandboxID).State.Running {
 				t.Error("a sandbox has ended while the daemon was away")
@@ -138,7 +136,7 @@ func TestPromise4_HostStartsWithoutItsDaemon(t *testing.T) {
 	}
 	await(t, patience, "the provider is degraded", func() bool { return h.provider("docker").State == "degraded" })
 	h.unavailable("Cannot connect to the Docker daemon")
-	h.reaches(v.ID, host.StatusUnknown, 15*time.Second)
+	h.reaches(v.ID, host.StatusUnknown, patience)
 	g.lead(world.api.DaemonHost())
 	if now := h.reaches(v.ID, host.StatusRunning, patience); now.SandboxID != v.SandboxID {
 		t.Errorf("back: %+v", now)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // soon is how long it may take until an event of the daemon has ended a session. Sweeps of
 // these tests are a minute apart, so that none of them can have noticed it.
-const soon = 10 * time.Second
+const soon = 25 * time.Second
 
 // quiet are settings under which events alone can tell of a death in time.
 func quiet() settings { return settings{lifecycle: map[string]string{"sweep_interval": `"60s"`}} }
@@ -86,7 +87,7 @@ func TestPromise1_EndsWhileTheHostIsDown(t *testing.T) {
 	exits := h.create(brief)
 	h.kill9(s)
 	remove(t, world.api, removed.SandboxID)
-	await(t, 20*time.Second, "the agent has ended by itself", func() bool { return !inspect(t, exits.SandboxID).State.Running })
+	await(t, patience, "the agent has ended by itself", func() bool { return !inspect(t, exits.SandboxID).State.Running })
 	h = s.start().ready()
 	wantEndExactly(t, h.ended(removed.ID, soon), host.ReasonRemoved, -1)
 	wantEndExactly(t, h.ended(exits.ID, soon), host.ReasonExited, 0)
@@ -114,8 +115,17 @@ func TestPromise1_OutOfMemory(t *testing.T) {
 	h := s.start().ready()
 	req := chat()
 	req.Template = "hungry"
-	v := h.create(req)
-	e := h.ended(v.ID, 2*soon)
+	var v host.Session
+	await(t, patience, "it came to run before it was out of memory", func() bool {
+		r, err := h.do(order{Verb: "create", Create: req})
+		if err == nil {
+			v = *r.Session
+		} else if !strings.Contains(err.Error(), "killed for memory") {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	e := h.ended(v.ID, soon)
 	wantEnd(t, e, host.ReasonOOMKilled, 137)
 	if !e.Ended.OOMKilled {
 		t.Errorf("the record does not say that it was out of memory: %+v", *e.Ended)
@@ -127,9 +137,7 @@ func TestPromise4_PausedIsNotEnded(t *testing.T) {
 	t.Parallel()
 	s := newSite(t).configure(settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`, "stop_grace": `"1s"`}})
 	h := s.start().ready()
-	req := chat()
-	req.TTL = 8 * time.Second
-	v := h.create(req)
+	v := h.lives(7 * time.Second)
 	if err := world.api.ContainerPause(t.Context(), v.SandboxID); err != nil {
 		t.Fatal(err)
 	}

@@ -12,13 +12,11 @@ import (
 // says; not even at a deadline. With the old one back all goes on.
 func TestPromise4_BackendChanged(t *testing.T) {
 	t.Parallel()
-	s, g := gated(t, settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`, "create_timeout": `"3s"`}})
+	s, g := gated(t, settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`}})
 	other := newDockerd(s)
 	h := s.start().ready()
 	long := h.create(chat())
-	brief := chat()
-	brief.TTL = 8 * time.Second
-	short := h.create(brief)
+	short := h.lives(7 * time.Second)
 
 	g.lead("unix://" + other.socket())
 	await(t, patience, "the provider says that its backend has changed", func() bool {
@@ -71,11 +69,9 @@ func TestPromise3_ExtensionSurvivesKillOfTheDaemon(t *testing.T) {
 	d.load()
 	s.configure(isolated(s, d.socket()))
 	h := s.start().ready()
-	req := chat()
-	req.TTL = 8 * time.Second
-	v := h.create(req)
+	v := h.lives(7 * time.Second)
 	was := v.ExpiresAt
-	v = h.extend(v.ID, 9*time.Second)
+	v = h.extend(v.ID, 10*time.Second)
 	d.kill9()
 	killPlugin(t, h, false)
 	h.kill9(s)

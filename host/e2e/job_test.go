@@ -36,10 +36,10 @@ func TestPromise1_CreateExtendExpire(t *testing.T) {
 
 	chatID := uuid.NewString()
 	spelled := "urn:uuid:" + strings.ToUpper(chatID)
-	v := h.create(host.CreateRequest{Template: "default", ChatID: spelled, AgentID: "writer 7", TTL: 6 * time.Second,
+	v := h.create(host.CreateRequest{Template: "default", ChatID: spelled, AgentID: "writer 7", TTL: 12 * time.Second,
 		Volume: s.path("volumes/link"), Metadata: map[string]string{"team": "blue"}})
 	if v.Status != host.StatusRunning || v.ChatID != chatID || v.AgentID != "writer 7" || v.Template != "default" || v.Provider != "docker" ||
-		v.VolumeHostPath != s.path("volumes/mine") || v.Metadata["team"] != "blue" || v.ExpiresAt.Sub(v.CreatedAt) != 6*time.Second {
+		v.VolumeHostPath != s.path("volumes/mine") || v.Metadata["team"] != "blue" || v.ExpiresAt.Sub(v.CreatedAt) != 12*time.Second {
 		t.Errorf("the session: %+v", v)
 	}
 	if got := ask(t, v, "/"); got != "hello from agent writer 7\n" {
@@ -73,7 +73,7 @@ func TestPromise1_CreateExtendExpire(t *testing.T) {
 		t.Errorf("extended from %v to %v", was, v.ExpiresAt)
 	}
 	holds(t, v.ExpiresAt, "the sandbox answers", func() bool { _, err := try(v, "/healthz"); return err == nil })
-	e := h.ended(v.ID, 10*time.Second)
+	e := h.ended(v.ID, lateness)
 	if !gone(t, world.api, v.SandboxID) {
 		t.Error("the session has ended and its container is there")
 	}

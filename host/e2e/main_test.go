@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if p := flag.Lookup("test.parallel"); p != nil && !isSet("test.parallel") {
-		_ = p.Value.Set("6") // tests wait for deadlines most of the time
+		_ = p.Value.Set("4") // tests wait for deadlines most of the time
 	}
 	os.Exit(testMain(m))
 }

@@ -28,8 +28,8 @@ func TestMetrics(t *testing.T) {
 	h.stop(stopped.ID)
 	h.delete(h.create(chat()).ID)
 	brief := chat()
-	brief.TTL = 4 * time.Second
-	h.ended(h.create(brief).ID, 4*time.Second+lateness)
+	brief.TTL = 12 * time.Second
+	h.ended(h.create(brief).ID, brief.TTL+lateness)
 	removed := h.create(chat())
 	remove(t, world.api, removed.SandboxID)
 	h.ended(removed.ID, soon)

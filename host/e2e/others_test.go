@@ -12,7 +12,8 @@ import (
 	"github.com/berth-dev/berth/host"
 )
 
-// brisk are settings under which an orphan would soon go.
+// brisk are settings under which an orphan would soon go. They leave too little time for a
+// create on a busy machine: sandboxes are made under the usual ones.
 func brisk() settings {
 	return settings{lifecycle: map[string]string{"sweep_interval": `"1s"`, "create_timeout": `"3s"`}}
 }
@@ -38,7 +39,10 @@ func with(labels map[string]string, changed ...string) map[string]string {
 // have sandboxes on the same daemon, which are foreign too.
 func TestPromise6_ForeignSandboxesAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := newSite(t).configure(brisk())
+	s := newSite(t).configure(settings{})
+	h := s.start().ready()
+	mine := h.create(chat())
+	h.terminate()
 	name := func(n string) string { return "berth-e2e-" + world.run + "-" + n }
 	foreign := []string{
 		stranger(t, name("no-owner"), foreignLabels()),
@@ -51,8 +55,7 @@ func TestPromise6_ForeignSandboxesAreLeftAlone(t *testing.T) {
 	}
 	unlabelled := stranger(t, name("unlabelled"), map[string]string{"berth.owner": s.owner})
 
-	h := s.start().ready()
-	mine := h.create(chat())
+	h = s.configure(brisk()).start().ready()
 	h.awaitLists(5) // which takes longer than create_timeout
 	for _, id := range append(append([]string{unlabelled}, foreign...), broken...) {
 		if !inspect(t, id).State.Running {
@@ -91,9 +94,11 @@ func TestPromise6_ForeignSandboxesAreLeftAlone(t *testing.T) {
 // than create_timeout; not before.
 func TestPromise6_OrphanGoesAfterTwoLists(t *testing.T) {
 	t.Parallel()
-	s := newSite(t).configure(brisk())
+	s := newSite(t).configure(settings{})
 	h := s.start().ready()
 	h.create(chat()) // the store is older than the orphan
+	h.terminate()
+	h = s.configure(brisk()).start().ready()
 	id := stranger(t, "berth-e2e-"+world.run+"-orphan", with(foreignLabels(), "berth.owner", s.owner))
 	made, err := time.Parse(time.RFC3339Nano, inspect(t, id).Created)
 	if err != nil {
@@ -139,9 +144,8 @@ func TestPromise4_LostStoreDeletesNothing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			conf := brisk()
-			conf.top = map[string]string{"owner": ""} // the host's own, which is no part of the store
-			s := newSite(t).configure(conf)
+			own := map[string]string{"owner": ""} // the host's own, which is no part of the store
+			s := newSite(t).configure(settings{top: own})
 			h := s.start().ready()
 			owner := h.owner
 			v := h.create(chat())
@@ -149,7 +153,9 @@ func TestPromise4_LostStoreDeletesNothing(t *testing.T) {
 			// A creation time is told in whole seconds: the new store is to be younger.
 			await(t, patience, "a second has passed", func() bool { return time.Since(v.CreatedAt) > 2*time.Second })
 			c.harm(t, s.path("state/leases.db"))
-			h = s.start().ready()
+			quick := brisk()
+			quick.top = own
+			h = s.configure(quick).start().ready()
 			if h.owner != owner {
 				t.Errorf("the owner was %s and is %s", owner, h.owner)
 			}
@@ -172,8 +178,9 @@ func TestPromise4_LostStoreDeletesNothing(t *testing.T) {
 				t.Errorf("the damaged store: %q among %q", moved, s.entries("state"))
 			}
 			wantWords(t, "the log", h.logs.String(), words...)
-			fresh := h.create(chat())
-			h.delete(fresh.ID)
+			h.terminate()
+			h = s.configure(settings{top: own}).start().ready()
+			h.delete(h.create(chat()).ID)
 			if n := len(containers(t, world.api, "berth.owner="+owner)); n != 1 {
 				t.Errorf("%d containers of the owner, want the one of before", n)
 			}

@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds what a test waits for that should come soon.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // remote is a host process as a test sees it.
 type remote struct {
@@ -187,6 +187,29 @@ func (h *remote) ready() *remote {
 func (h *remote) create(req host.CreateRequest) host.Session {
 	h.t.Helper()
 	return *h.must(order{Verb: "create", Create: req}).Session
+}
+
+// lives creates a session of template "default" that has at least need to live once it is
+// acknowledged, and not much more. On a machine that is so busy that a create takes longer
+// than that it tries again, with more.
+func (h *remote) lives(need time.Duration) host.Session {
+	h.t.Helper()
+	for ttl := need + time.Second; ; ttl *= 2 {
+		req := chat()
+		req.TTL = ttl
+		r, err := h.do(order{Verb: "create", Create: req})
+		switch {
+		case err == nil && time.Until(r.Session.ExpiresAt) >= need:
+			return *r.Session
+		case err == nil:
+			h.delete(r.Session.ID)
+		case !strings.Contains(err.Error(), "its deadline passed while it was being created"):
+			h.t.Fatalf("create: %v", err)
+		}
+		if ttl > patience {
+			h.t.Fatalf("no create is done within %v", ttl)
+		}
+	}
 }
 
 // refused is a create that has to fail.

@@ -87,7 +87,7 @@ func (s *site) configure(c settings) *site {
 	}, c.top)
 	text += "metrics {\n  address = \"127.0.0.1:0\"\n}\n"
 	text += "lifecycle {\n" + attributes(map[string]string{
-		"sweep_interval": `"2s"`, "stop_grace": `"2s"`, "create_timeout": `"30s"`,
+		"sweep_interval": `"2s"`, "stop_grace": `"2s"`, "create_timeout": `"1m"`,
 	}, c.lifecycle) + "}\n"
 	if !c.noDocker {
 		text += "provider \"docker\" {\n  config {\n    pull = \"never\"\n  }\n" + c.docker + "\n}\n"
@@ -137,7 +137,7 @@ func (s *site) mounts() string {
   }
   ready {
     tcp     = true
-    timeout = "20s"
+    timeout = "40s"
   }
   resources {
     memory = "128MiB"
@@ -146,7 +146,7 @@ func (s *site) mounts() string {
 }
 
 // ready is a readiness block for a variant.
-const readyTCP = "ready {\n  tcp = true\n  timeout = \"20s\"\n}\n"
+const readyTCP = "ready {\n  tcp = true\n  timeout = \"40s\"\n}\n"
 
 func (s *site) write(name, text string) {
 	s.t.Helper()

@@ -50,21 +50,10 @@ func endSpan(span trace.Span, result string, err error) {
 		span.RecordError(err, trace.WithAttributes(
 			attribute.String("error.code", coded.Code), attribute.String("error.type", class)))
 		if coded.Err != nil {
-			span.RecordError(rootOf(coded.Err), trace.WithAttributes(attribute.Bool("error.cause", true)))
+			span.RecordError(coded.Err, trace.WithAttributes(attribute.Bool("error.cause", true)))
 		}
 	} else {
 		span.RecordError(err, trace.WithAttributes(attribute.String("error.type", class)))
 	}
 	span.SetStatus(codes.Error, text)
-}
-
-// rootOf returns the innermost cause of err.
-func rootOf(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
 }

@@ -135,6 +135,11 @@ func (c *child) readStdout() {
 			return
 		}
 		looking = !c.hs.accept(string(line))
+		if came, _ := c.hs.result(); came {
+			if printed := c.hs.printed(); printed != "" {
+				c.sink.logger.Warn("the plugin printed on stdout before its handshake", "printed", printed)
+			}
+		}
 	})
 	if looking {
 		// It closed stdout and shook no hands: most likely it is about to exit. go-plugin
@@ -181,6 +186,9 @@ func (c *child) signal(sig syscall.Signal, group bool) {
 // exit tells how the process ended. Only after exited.
 func (c *child) exit() *ExitError {
 	e := &ExitError{Name: c.opts.Name, PID: c.pid, Code: c.state.ExitCode(), Stderr: c.sink.tail()}
+	if c.state == nil { // somebody else in this process waited for it
+		return e
+	}
 	if ws, ok := c.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		e.Signal = ws.Signal().String()
 	}

@@ -66,7 +66,7 @@ func (e *Error) Unwrap() error { return e.Err }
 type ExitError struct {
 	Name   string
 	PID    int
-	Code   int    // -1 when a signal ended it
+	Code   int    // -1 when a signal ended it, or nobody saw how it ended
 	Signal string // "killed", "segmentation fault", …; "" when none did
 	Stderr string // the last lines of its standard error; may be ""
 }

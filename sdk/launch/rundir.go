@@ -35,7 +35,10 @@ func PrepareRunDir(stateDir string) (string, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", fmt.Errorf("launch: run directory: %w", err)
 	}
-	return dir, CheckRunDir(dir)
+	if err := CheckRunDir(dir); err != nil {
+		return "", err
+	}
+	return dir, nil
 }
 
 // TempRunDir makes a private run directory for a caller without a state directory, such

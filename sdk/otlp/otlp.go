@@ -58,15 +58,16 @@ func exporter(ctx context.Context) (sdktrace.SpanExporter, error) {
 	if kind := os.Getenv("OTEL_TRACES_EXPORTER"); kind != "" && kind != "otlp" {
 		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER is %q; give otlp or none", kind)
 	}
-	protocol := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-	if protocol == "" {
-		protocol = os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL")
+	name := "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+	if os.Getenv(name) == "" {
+		name = "OTEL_EXPORTER_OTLP_PROTOCOL"
 	}
-	switch protocol {
+	switch protocol := os.Getenv(name); protocol {
 	case "", "grpc":
 		return otlptracegrpc.New(ctx)
 	case "http/protobuf":
 		return otlptracehttp.New(ctx)
+	default:
+		return nil, fmt.Errorf("%s is %q; give grpc or http/protobuf", name, protocol)
 	}
-	return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q; give grpc or http/protobuf", protocol)
 }

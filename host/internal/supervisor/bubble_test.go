@@ -26,7 +26,7 @@ type bench struct {
 }
 
 // bubble runs f with a supervisor that was made and not yet run.
-func bubble(t *testing.T, s settings, f func(b *bench)) {
+func bubble(t *testing.T, s settings, f func(t *testing.T, b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		backend := mem.NewBackend("A")
@@ -38,8 +38,8 @@ func bubble(t *testing.T, s settings, f func(b *bench)) {
 			t.Fatal(err)
 		}
 		b.Supervisor = made
-		f(b)
-		b.stop()
+		defer b.stop()
+		f(t, b)
 	})
 }
 
@@ -68,6 +68,12 @@ func (b *bench) stop() {
 // pass lets virtual time pass.
 func (b *bench) pass(d time.Duration) {
 	<-time.After(d)
+	synctest.Wait()
+}
+
+// die ends the life of the plugin, and lets the news come through.
+func (b *bench) die() {
+	b.launcher.last().die("exit status 7")
 	synctest.Wait()
 }
 
@@ -103,6 +109,9 @@ func wantUnavailable(t *testing.T, err error, words ...string) {
 }
 
 func spec(session string) provider.Spec {
-	return provider.Spec{Name: "berth-owner-" + session, Owner: "owner", SessionID: session, ChatID: session, Image: "agent",
+	return provider.Spec{Name: "berth-owner-" + session, Owner: "owner", SessionID: session, ChatID: session, Template: "t", RequestHash: "h",
+		Image: "agent", Digest: mem.Digest("agent"),
 		CreatedAt: time.Now().UTC(), ExpiresAt: time.Now().UTC().Add(time.Minute), Config: []byte("{}")}
 }
+
+func contains(err error, words string) bool { return strings.Contains(err.Error(), words) }

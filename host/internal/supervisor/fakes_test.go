@@ -62,7 +62,7 @@ func (l *launcher) last() *life {
 
 // life is one life of a plugin.
 type life struct {
-	plugin provider.Plugin
+	plugin  provider.Plugin
 	hung    atomic.Bool // answers no ping
 	killed  atomic.Bool
 	drained atomic.Bool

@@ -76,7 +76,6 @@ func (w *watchman) examine() verdict {
 	}
 	if id != "" {
 		if err := w.compare(id); err != nil {
-			w.know("") // also when it goes away next: no call may meet it on its return
 			return verdict{err: err, changed: true, identity: id}
 		}
 		w.know(id)
@@ -143,7 +142,7 @@ func (g *generation) compare(id string) error {
 		Message: fmt.Sprintf("backend changed: it is now %q, and living sessions are on %s: %s", id, strings.Join(others, ", "), remedy)}
 }
 
-// know opens the generation for calls, or with "" closes it to them.
+// know opens the generation for calls.
 func (g *generation) know(id string) {
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()

@@ -16,7 +16,7 @@ func (s *Supervisor) pass(op, id string) (*generation, error) {
 	g, st := s.gen, s.status
 	switch {
 	case s.stopping:
-		return nil, s.unavailable(op, id, fmt.Errorf("provider %q is stopping", s.opts.Name))
+		return nil, s.unavailable(op, id, s.stoppingError())
 	case g == nil:
 		return nil, s.unavailable(op, id, reasonOf(st))
 	case g.dead() != nil:

@@ -15,7 +15,7 @@ import (
 )
 
 func TestStartErrorBacksOffWithJitterAndIsNeverFinal(t *testing.T) {
-	bubble(t, settings{}, func(b *bench) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
 		b.launcher.setFail(errors.New("no such file"))
 		b.run()
 		b.pass(10 * time.Minute)
@@ -51,12 +51,12 @@ func TestStartErrorBacksOffWithJitterAndIsNeverFinal(t *testing.T) {
 }
 
 func TestDeathRestartsAtOnceTheFirstTimeThenBacksOff(t *testing.T) {
-	bubble(t, settings{}, func(b *bench) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
 		b.run()
 		b.ready()
 		for n := range 8 {
 			died := time.Now()
-			b.launcher.last().die("exit status 7")
+			b.die()
 			b.ready()
 			at := b.launcher.launches()
 			pause := at[len(at)-1].Sub(died)
@@ -77,12 +77,12 @@ func TestDeathRestartsAtOnceTheFirstTimeThenBacksOff(t *testing.T) {
 }
 
 func TestAMinuteReadyForgetsFailures(t *testing.T) {
-	bubble(t, settings{}, func(b *bench) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
 		b.run()
 		b.ready()
 		restart := func() time.Duration {
 			died := time.Now()
-			b.launcher.last().die("exit status 7")
+			b.die()
 			b.ready()
 			at := b.launcher.launches()
 			return at[len(at)-1].Sub(died)
@@ -102,7 +102,7 @@ func TestAMinuteReadyForgetsFailures(t *testing.T) {
 }
 
 func TestThreeMissedPingsKill(t *testing.T) {
-	bubble(t, settings{}, func(b *bench) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
 		b.run()
 		b.ready()
 		first := b.launcher.last()
@@ -141,7 +141,7 @@ func TestThreeMissedPingsKill(t *testing.T) {
 func TestAPluginThatHangsInItsStartIsReplaced(t *testing.T) {
 	for _, verb := range []mem.Verb{mem.Info, mem.Schemas, mem.Validate, mem.Configure} {
 		t.Run(string(verb), func(t *testing.T) {
-			bubble(t, settings{}, func(b *bench) {
+			bubble(t, settings{}, func(t *testing.T, b *bench) {
 				b.backend.Fail(verb, mem.Fault{Times: 1, Hang: true})
 				b.run()
 				b.pass(16 * time.Second)
@@ -160,7 +160,7 @@ func TestAPluginThatHangsInItsStartIsReplaced(t *testing.T) {
 }
 
 func TestMisconfiguredStaysUntilTheBinaryChanges(t *testing.T) {
-	bubble(t, settings{config: `{"reject":"no such colour"}`}, func(b *bench) {
+	bubble(t, settings{config: `{"reject":"no such colour"}`}, func(t *testing.T, b *bench) {
 		b.launcher.print.Store("old")
 		b.run()
 		b.pass(time.Hour)
@@ -190,7 +190,7 @@ func TestMisconfiguredStaysUntilTheBinaryChanges(t *testing.T) {
 }
 
 func TestWhatRefusesAConfiguration(t *testing.T) {
-	bubble(t, settings{bindErr: errors.New("config.hcl:9: unknown name")}, func(b *bench) {
+	bubble(t, settings{bindErr: errors.New("config.hcl:9: unknown name")}, func(t *testing.T, b *bench) {
 		b.run()
 		b.pass(time.Minute)
 		b.wantState(lifecycle.Misconfigured)
@@ -204,7 +204,7 @@ func TestWhatRefusesAConfiguration(t *testing.T) {
 		provider.Internal:        lifecycle.Backoff,
 		provider.Unavailable:     lifecycle.Backoff,
 	} {
-		bubble(t, settings{}, func(b *bench) {
+		bubble(t, settings{}, func(t *testing.T, b *bench) {
 			b.backend.Fail(mem.Configure, mem.Fault{Err: &provider.Error{Class: class, Op: "configure", Message: "no"}})
 			b.run()
 			b.pass(time.Minute)
@@ -216,7 +216,7 @@ func TestWhatRefusesAConfiguration(t *testing.T) {
 }
 
 func TestTheEndIsGraceful(t *testing.T) {
-	bubble(t, settings{}, func(b *bench) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
 		b.run()
 		b.ready()
 		b.backend.Fail(mem.Get, mem.Fault{Times: 1, Delay: 2 * time.Second})
@@ -242,7 +242,7 @@ func TestTheEndIsGraceful(t *testing.T) {
 		if len(b.backend.Sandboxes()) != 1 {
 			t.Error("sandboxes do not stay")
 		}
-		wantUnavailable(t, b.WaitReady(t.Context()), "stopped")
+		wantUnavailable(t, b.WaitReady(t.Context()), "stopping")
 		if up := b.observer.up; !slices.Equal(up, []bool{true, false}) {
 			t.Errorf("plugin up: %v", up)
 		}

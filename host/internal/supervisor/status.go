@@ -59,15 +59,19 @@ func (s *Supervisor) WaitReady(ctx context.Context) error {
 		if ready {
 			return nil
 		}
-		if !over {
-			select {
-			case <-changed:
-				continue
-			case <-ctx.Done():
-			}
+		if over {
+			return s.unavailable("wait", "", s.stoppingError())
 		}
-		return s.unavailable("wait", "", reasonOf(st))
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return s.unavailable("wait", "", reasonOf(st))
+		}
 	}
+}
+
+func (s *Supervisor) stoppingError() error {
+	return fmt.Errorf("provider %q is stopping", s.opts.Name)
 }
 
 // reasonOf is why a provider is not READY.

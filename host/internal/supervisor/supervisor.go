@@ -19,6 +19,7 @@ type Supervisor struct {
 	engine   lifecycle.Supervised
 	observer Observer
 	log      *slog.Logger
+	mostWait time.Duration // backoffMax
 
 	mu       sync.Mutex
 	status   lifecycle.BackendStatus
@@ -46,7 +47,7 @@ func New(opts Options) (*Supervisor, error) {
 	s := &Supervisor{
 		opts: opts, engine: opts.Engine, observer: opts.Observer, log: opts.Logger,
 		status:  lifecycle.BackendStatus{State: lifecycle.Starting, Since: time.Now()},
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), mostWait: backoffMax,
 	}
 	if s.engine == nil {
 		s.engine = nobody{}
@@ -64,7 +65,7 @@ func New(opts Options) (*Supervisor, error) {
 // Run walks the machine until ctx is done. It then lets the calls in flight end, within
 // bounds, ends the plugin, and returns nil. Sandboxes stay.
 func (s *Supervisor) Run(ctx context.Context) error {
-	failures := backoff{first: backoffFirst, most: backoffMax}
+	failures := backoff{first: backoffFirst, most: s.mostWait}
 	restart := ""
 	for ctx.Err() == nil {
 		if restart != "" {

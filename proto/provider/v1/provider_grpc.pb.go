@@ -50,9 +50,10 @@
 // what the host does. The codes go with the classes, for people who look at the wire:
 // NOT_FOUND, FAILED_PRECONDITION (conflict), UNAVAILABLE, INVALID_ARGUMENT, UNIMPLEMENTED
 // (unsupported), RESOURCE_EXHAUSTED, CANCELLED and INTERNAL. Without a detail,
-// UNAVAILABLE, INVALID_ARGUMENT, UNIMPLEMENTED, RESOURCE_EXHAUSTED, CANCELLED and
-// DEADLINE_EXCEEDED are taken for the class of their name, and every other code for
-// internal. NOT_FOUND without a detail is internal too: a host ends sessions over a
+// UNAVAILABLE, INVALID_ARGUMENT, UNIMPLEMENTED and RESOURCE_EXHAUSTED are taken for the
+// class of their name, DEADLINE_EXCEEDED for canceled, CANCELLED for canceled when it was
+// the host who canceled and else for unavailable, and every other code for internal.
+// NOT_FOUND without a detail is internal too: a host ends sessions over a
 // not_found, and does not do so over an answer that nobody meant.
 //
 // # Values

@@ -28,7 +28,9 @@ type plugin struct {
 	busy       bool // a Configure is under way
 	configured provider.Provider
 	draining   bool
-	flight     int
+	flight     int           // calls under way, Configure included
+	drained    chan struct{} // of the plugin behind the gate; nil before it was begun
+	drainErr   error         // how that ended; set before drained is closed
 	idle       chan struct{} // closed when draining and nothing is in flight
 
 	streams    context.Context // done when Drain is called
@@ -62,7 +64,9 @@ func (g *plugin) Configure(ctx context.Context, req provider.ConfigureRequest) (
 			Message: "the plugin was configured already: start a new one for other settings"}
 	}
 	g.busy = true
+	g.flight++
 	g.mu.Unlock()
+	defer g.leave()
 
 	var p provider.Provider
 	defer func() { // also when inner panics
@@ -84,7 +88,7 @@ func (g *plugin) Configure(ctx context.Context, req provider.ConfigureRequest) (
 func (g *plugin) Provider() provider.Provider { return (*gated)(g) }
 
 // Drain refuses new calls, ends event and log streams, waits until the calls in flight
-// are done or ctx is, and then drains the plugin behind the gate.
+// are done or ctx is, and then drains the plugin behind the gate, once.
 func (g *plugin) Drain(ctx context.Context) error {
 	g.mu.Lock()
 	if !g.draining {
@@ -107,7 +111,29 @@ func (g *plugin) Drain(ctx context.Context) error {
 				Message: plural(flight) + " still in flight"}
 		}
 	}
-	return g.inner.Drain(ctx)
+	return g.drainInner(ctx)
+}
+
+// drainInner drains the plugin behind the gate, once; whoever comes later waits for it.
+func (g *plugin) drainInner(ctx context.Context) error {
+	g.mu.Lock()
+	first := g.drained == nil
+	if first {
+		g.drained = make(chan struct{})
+	}
+	g.mu.Unlock()
+	if first {
+		defer close(g.drained) // also when inner panics
+		g.drainErr = g.inner.Drain(ctx)
+		return g.drainErr
+	}
+	select {
+	case <-g.drained:
+		return g.drainErr
+	case <-ctx.Done():
+		return &provider.Error{Class: provider.Canceled, Op: "drain", Err: ctx.Err(),
+			Message: "the plugin is still draining"}
+	}
 }
 
 // enter lets one call through. leave must be called when it is done.

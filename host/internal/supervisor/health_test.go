@@ -1,0 +1,127 @@
+package supervisor_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lifecycle"
+	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/providertest/mem"
+)
+
+func TestHealthMovesReadyAndDegradedAndNeverKills(t *testing.T) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
+		b.run()
+		b.ready()
+		for range 3 {
+			b.backend.SetAvailable(false)
+			b.pass(3 * time.Second)
+			b.wantState(lifecycle.Degraded)
+			st := b.Status()
+			if st.Err == nil || st.ReadyUntil.IsZero() || time.Since(st.ReadyUntil) > 3*time.Second {
+				t.Errorf("status: %+v", st)
+			}
+			_, err := b.Create(t.Context(), spec("s"))
+			wantUnavailable(t, err, st.Err.Error())
+			calls := b.backend.Calls(mem.Delete)
+			_, err = b.Delete(t.Context(), provider.DeleteRequest{ID: "x"})
+			wantUnavailable(t, err)
+			if b.backend.Calls(mem.Delete) != calls+1 {
+				t.Error("in DEGRADED the other verbs are tried")
+			}
+			b.pass(10 * time.Minute)
+			before := 0
+			b.engine.with(func() { before = b.engine.reconciled })
+			b.backend.SetAvailable(true)
+			b.ready()
+			b.engine.with(func() {
+				if b.engine.reconciled != before+1 {
+					t.Errorf("%d reconciles after the return", b.engine.reconciled-before)
+				}
+			})
+			if st := b.Status(); st.Err != nil || !st.ReadyUntil.IsZero() {
+				t.Errorf("READY with %+v", st)
+			}
+		}
+		if n := len(b.launcher.launches()); n != 1 || b.launcher.last().killed.Load() {
+			t.Errorf("%d launches: a plugin was killed for its backend", n)
+		}
+	})
+}
+
+func TestHealthThatHangsIsDegraded(t *testing.T) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
+		b.run()
+		b.ready()
+		b.backend.Fail(mem.Health, mem.Fault{Hang: true})
+		b.pass(8 * time.Second)
+		b.wantState(lifecycle.Degraded)
+		if why := b.Report().Reason; !strings.Contains(why, "no answer within 5s") {
+			t.Errorf("reason %q", why)
+		}
+		b.backend.Clear()
+		b.ready()
+		if len(b.launcher.launches()) != 1 {
+			t.Error("killed for its backend")
+		}
+	})
+}
+
+func TestAnotherBackendIsDegradedAndNamed(t *testing.T) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
+		b.engine.with(func() { b.engine.identities = []string{"A"} })
+		b.run()
+		b.ready()
+		b.backend.SetIdentity("B")
+		b.pass(3 * time.Second)
+		reconciled := 0
+		b.engine.with(func() { reconciled = b.engine.reconciled })
+		for _, when := range []string{"at once", "an hour later", "in the next generation"} {
+			b.wantState(lifecycle.Degraded)
+			st := b.Status()
+			if !st.Changed || st.Identity != "B" {
+				t.Fatalf("%s: %+v", when, st)
+			}
+			for _, w := range []string{"backend changed", `"A"`, `"B"`} {
+				if !strings.Contains(st.Err.Error(), w) {
+					t.Errorf("%s: %v does not say %s", when, st.Err, w)
+				}
+			}
+			b.refuses(when)
+			if when == "an hour later" {
+				b.die()
+			}
+			b.pass(time.Hour)
+		}
+		b.engine.with(func() {
+			if b.engine.reconciled != reconciled {
+				t.Error("another backend was reconciled")
+			}
+		})
+	})
+}
+
+func TestAFailedReconcileIsTriedAgainWithoutARestart(t *testing.T) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
+		b.engine.reconcile = func(context.Context, provider.Provider) error { return errors.New("the list was cut off") }
+		b.run()
+		b.pass(5 * time.Minute)
+		b.wantState(lifecycle.Degraded)
+		b.engine.with(func() {
+			if n := b.engine.reconciled; n < 10 || n > 100 {
+				t.Errorf("%d reconciles in 5 minutes", n)
+			}
+			b.engine.reconcile = nil
+		})
+		if why := b.Report().Reason; why != "the list was cut off" {
+			t.Errorf("reason %q", why)
+		}
+		b.ready()
+		if len(b.launcher.launches()) != 1 {
+			t.Error("restarted for it")
+		}
+	})
+}

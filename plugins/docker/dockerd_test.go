@@ -1,0 +1,203 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/docker/docker/client"
+
+	"github.com/berth-dev/berth/plugins/docker/dockertest"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// dockerd is a daemon of this test alone, with its own data, sockets, cgroups, and
+// network, mount and process namespaces: when it is killed, all that it started ends,
+// as in a crash of the machine.
+type dockerd struct {
+	t    *testing.T
+	dir  string
+	cmd  *exec.Cmd
+	done chan struct{} // closed when cmd has ended
+	api  *client.Client
+}
+
+// newDockerd starts a daemon, and points the environment of the test at it.
+func newDockerd(t *testing.T) *dockerd {
+	t.Helper()
+	needDaemon(t)
+	for _, tool := range []string{"dockerd", "unshare"} {
+		if _, err := exec.LookPath(tool); err != nil || os.Getuid() != 0 || runtime.GOOS != "linux" {
+			t.Skipf("a daemon of its own wants Linux, root, and %s in PATH", tool)
+		}
+	}
+	dir, err := os.MkdirTemp("", "berth-dockerd-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dockerd{t: t, dir: dir}
+	t.Setenv(client.EnvOverrideHost, "unix://"+d.socket())
+	if d.api, err = dockertest.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = d.api.Close()
+		d.kill()
+		for range 2 { // a container's group holds those of its processes
+			groups, _ := filepath.Glob("/sys/fs/cgroup/*/" + filepath.Base(dir) + "/*")
+			more, _ := filepath.Glob("/sys/fs/cgroup/*/" + filepath.Base(dir))
+			unified, _ := filepath.Glob("/sys/fs/cgroup/" + filepath.Base(dir))
+			for _, g := range slices.Concat(groups, more, unified) {
+				_ = os.Remove(g)
+			}
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	d.start("key")
+	return d
+}
+
+func (d *dockerd) socket() string { return filepath.Join(d.dir, "s") }
+
+// start runs the daemon with the identity, and on the data, that key names.
+func (d *dockerd) start(key string) {
+	d.t.Helper()
+	config := filepath.Join(d.dir, "config.json")
+	text := `{"deprecated-key-path":"` + filepath.Join(d.dir, key) + `"}`
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	log, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer log.Close()
+	for _, stale := range []string{"pid", "exec/containerd/containerd.pid"} {
+		_ = os.Remove(filepath.Join(d.dir, stale))
+	}
+	d.cmd = exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+		"dockerd", "--config-file", config, "--data-root", filepath.Join(d.dir, "data-"+key),
+		"--exec-root", filepath.Join(d.dir, "exec"), "--pidfile", filepath.Join(d.dir, "pid"),
+		"--host", "unix://"+d.socket(), "--cgroup-parent", "/"+filepath.Base(d.dir),
+		"--bridge", "none", "--iptables=false", "--storage-driver", "vfs")
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	if err := d.cmd.Start(); err != nil {
+		d.t.Skipf("a daemon of its own can't be started: %v", err)
+	}
+	done := make(chan struct{})
+	d.done = done
+	go func(cmd *exec.Cmd) { defer close(done); _ = cmd.Wait() }(d.cmd)
+	eventually(d.t, "dockerd", func() bool {
+		select {
+		case <-done:
+			text, _ := os.ReadFile(filepath.Join(d.dir, "log"))
+			d.t.Skipf("a daemon of its own does not run here:\n%.2000s", text)
+		default:
+		}
+		_, err := d.api.Ping(context.Background())
+		return err == nil
+	})
+	if _, err := d.api.ImageInspect(context.Background(), world.image); err == nil {
+		return
+	}
+	if _, err := dockertest.ImportImage(context.Background(), d.api, world.image, world.agent, ""); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// kill ends the daemon and what it has started, and waits until it does not answer.
+func (d *dockerd) kill() {
+	if d.cmd == nil || d.cmd.Process == nil {
+		return
+	}
+	_ = d.cmd.Process.Kill()
+	<-d.done
+	eventually(d.t, "the end of dockerd", func() bool {
+		conn, err := net.Dial("unix", d.socket())
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+}
+
+// Promise 4: a real daemon that dies and comes back; another one in its place.
+func TestPromise4_DaemonKilledAndBack(t *testing.T) {
+	d := newDockerd(t)
+	r := openRig(t, Config{}, d.api)
+	offline := func(s *provider.Spec) { s.Network, s.Port = networkNone, 0 }
+	created := r.create(r.newSpec(offline))
+	d.kill()
+	if _, err := r.Get(t.Context(), provider.Ref{ID: created.Sandbox.ID}); !errors.Is(err, provider.Unavailable) {
+		t.Errorf("get without a daemon: %v", err)
+	}
+	if _, err := r.List(t.Context(), func(provider.Sandbox) error { return nil }); !errors.Is(err, provider.Unavailable) {
+		t.Errorf("list without a daemon: %v", err)
+	}
+	d.start("key")
+	s, err := r.Get(t.Context(), provider.Ref{ID: created.Sandbox.ID})
+	if err != nil || s.SessionID != created.Sandbox.SessionID {
+		t.Errorf("get after it came back: %+v, %v", s, err)
+	}
+	if id, err := r.Identity(t.Context()); err != nil || id != created.Identity {
+		t.Errorf("identity is %q, %v; want %q", id, err, created.Identity)
+	}
+
+	// Another, empty daemon under the same address says who it is, also in a create.
+	d.kill()
+	d.start("other")
+	other := r.create(r.newSpec(offline))
+	if other.Identity == created.Identity || other.Identity == "" {
+		t.Errorf("identity is %q, that of the daemon before is %q", other.Identity, created.Identity)
+	}
+	if id, err := r.Identity(t.Context()); err != nil || id != other.Identity {
+		t.Errorf("identity is %q, %v; want %q", id, err, other.Identity)
+	}
+	_, summary := r.listed("")
+	if summary.Total != 1 {
+		t.Errorf("%d containers, want the new one", summary.Total)
+	}
+}
+
+// A daemon that is killed in mid-create leaves the outcome unknown: Unavailable. Back
+// again, the same create works, and there is one container.
+func TestCreateDaemonKilled(t *testing.T) {
+	d := newDockerd(t)
+	for _, suffix := range []string{"/containers/create", "/start"} {
+		proxy := newProxyTo(t, d.socket())
+		r := openRig(t, Config{}, d.api)
+		spec := r.newSpec(func(s *provider.Spec) { s.Network, s.Port = networkNone, 0 })
+		killed, lost := false, false
+		proxy.after = func(req *http.Request, _ *http.Response) {
+			if is(req, http.MethodPost, suffix) && !killed {
+				killed = true
+				d.kill()
+			}
+		}
+		proxy.cut = func(req *http.Request) bool {
+			cut := is(req, http.MethodPost, suffix) && killed && !lost
+			lost = lost || cut
+			return cut
+		}
+		_, err := r.Create(t.Context(), spec)
+		wantFailure(t, err, provider.Unavailable, codeStart, spec.ChatID)
+		t.Setenv(client.EnvOverrideHost, "unix://"+d.socket())
+		d.start("key")
+		created := r.create(spec)
+		if s, summary := r.listed(created.Sandbox.ID); s == nil || s.State != provider.StateRunning || summary.Total != 1 {
+			t.Errorf("killed at %s: listed %+v of %d", suffix, s, summary.Total)
+		}
+		if _, err := r.Delete(t.Context(), provider.DeleteRequest{ID: created.Sandbox.ID, Fence: fence(spec)}); err != nil {
+			t.Error(err)
+		}
+	}
+}
