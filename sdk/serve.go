@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,8 @@ import (
 const (
 	drainFor = 5 * time.Second // after SIGTERM
 	flushFor = 2 * time.Second // for spans, at the end
+
+	answerFor = 200 * time.Millisecond // for answers to reach the host, at the end
 )
 
 // Serve serves p to the host that started this process, and ends the process: with 0
@@ -69,20 +72,21 @@ func serve(p provider.Plugin) int {
 		e.use(Env{Logger: log, TracerProvider: tracer})
 	}
 	p = gate.Wrap(p)
-	drainOnTerm(p, log, flush)
-	served := false
+	var server atomic.Pointer[grpc.Server]
+	drainOnTerm(p, &server, log, flush)
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  wire.Handshake,
 		VersionedPlugins: wire.PluginSets(wire.Plugin{Impl: p, Logger: log}),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			served = true
-			return grpc.NewServer(append(opts, wire.ServerOptions(tracer)...)...)
+			s := grpc.NewServer(append(opts, wire.ServerOptions(tracer)...)...)
+			server.Store(s)
+			return s
 		},
 		// It tells why there is no handshake, in lines of the same form as log's.
 		Logger: hclog.New(&hclog.LoggerOptions{Name: info.Name, Level: hclog.Warn, Output: stderr, JSONFormat: true}),
 	})
 	flush()
-	if !served {
+	if server.Load() == nil {
 		return 1
 	}
 	return 0
@@ -112,8 +116,10 @@ func watchLifeline() error {
 	return nil
 }
 
-// drainOnTerm ends the process at SIGTERM, when the calls in flight are done.
-func drainOnTerm(p provider.Plugin, log *slog.Logger, flush func()) {
+// drainOnTerm ends the process at SIGTERM, when the calls in flight are done and their
+// answers are on the way. go-plugin's own streams never end by themselves, so that last
+// wait is bounded.
+func drainOnTerm(p provider.Plugin, server *atomic.Pointer[grpc.Server], log *slog.Logger, flush func()) {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	go func() {
@@ -122,6 +128,14 @@ func drainOnTerm(p provider.Plugin, log *slog.Logger, flush func()) {
 		defer cancel()
 		if err := p.Drain(bounded); err != nil {
 			log.Warn("calls were cut off", "err", err)
+		}
+		if s := server.Load(); s != nil {
+			answered := make(chan struct{})
+			go func() { s.GracefulStop(); close(answered) }()
+			select {
+			case <-answered:
+			case <-time.After(answerFor):
+			}
 		}
 		flush()
 		os.Exit(0)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -26,13 +27,13 @@ func TestCreate6NoAddress(t *testing.T) {
 			proxy := newProxy(t)
 			r := openRig(t, Config{}, world.api)
 			spec := r.newSpec()
-			proxy.after = func(req *http.Request, resp *http.Response) {
+			proxy.use(hooks{after: func(req *http.Request, resp *http.Response) {
 				if is(req, http.MethodGet, "/json") && strings.Contains(req.URL.Path, "/containers/") && resp.StatusCode == http.StatusOK {
 					rewrite(t, resp, func(c map[string]any) {
 						test.change(c["NetworkSettings"].(map[string]any)["Networks"].(map[string]any))
 					})
 				}
-			}
+			}})
 			_, err := r.Create(t.Context(), spec)
 			wantFailure(t, err, provider.Internal, codeStart, spec.ChatID, "no IP address on network", world.network)
 			r.wantNothing(spec)
@@ -55,11 +56,11 @@ func TestCreate6LogTail(t *testing.T) {
 		{[]string{"/workspace"}, "exited at once with code 126", 1, "exec /workspace failed: Permission denied"},
 	} {
 		spec := r.newSpec(command(test.command...))
-		proxy.after = func(req *http.Request, _ *http.Response) {
+		proxy.use(hooks{after: func(req *http.Request, _ *http.Response) {
 			if is(req, http.MethodPost, "/start") {
 				waitExited(t, r, spec.Name)
 			}
-		}
+		}})
 		_, err := r.Create(t.Context(), spec)
 		wantFailure(t, err, provider.Internal, codeStart, spec.ChatID, test.says, test.last)
 		r.wantNothing(spec)
@@ -97,8 +98,10 @@ func TestCreate6CancelledLeavesNothing(t *testing.T) {
 					cancel()
 				}
 			}
-			proxy.before = func(req *http.Request) { hit("before", req) }
-			proxy.after = func(req *http.Request, _ *http.Response) { hit("after", req) }
+			proxy.use(hooks{
+				before: func(req *http.Request) { hit("before", req) },
+				after:  func(req *http.Request, _ *http.Response) { hit("after", req) },
+			})
 			_, err := r.Create(ctx, spec)
 			wantFailure(t, err, provider.Canceled, codeStart, spec.ChatID)
 			if ctx.Err() == nil {
@@ -117,7 +120,7 @@ func TestCreateAnswerLost(t *testing.T) {
 			proxy := newProxy(t)
 			r := openRig(t, Config{}, world.api)
 			spec := r.newSpec()
-			proxy.cut = func(req *http.Request) bool { return is(req, http.MethodPost, suffix) }
+			proxy.use(hooks{cut: func(req *http.Request) bool { return is(req, http.MethodPost, suffix) }})
 			_, err := r.Create(t.Context(), spec)
 			wantFailure(t, err, provider.Unavailable, codeStart, spec.ChatID)
 			r.wantNothing(spec)
@@ -130,11 +133,11 @@ func TestCreateUndoFails(t *testing.T) {
 	proxy := newProxy(t)
 	r := openRig(t, Config{}, world.api)
 	spec := r.newSpec(func(s *provider.Spec) { s.Network = "berth-no-such-network" })
-	proxy.after = func(req *http.Request, resp *http.Response) {
+	proxy.use(hooks{after: func(req *http.Request, resp *http.Response) {
 		if req.Method == http.MethodDelete {
 			replace(resp, http.StatusInternalServerError, `{"message":"device is busy"}`)
 		}
-	}
+	}})
 	_, err := r.Create(t.Context(), spec)
 	wantFailure(t, err, provider.Unavailable, codeStart, "could not be removed", "device is busy", "berth-no-such-network not found")
 }
@@ -144,11 +147,11 @@ func TestCreate7NoContainerID(t *testing.T) {
 	proxy := newProxy(t)
 	r := openRig(t, Config{}, world.api)
 	spec := r.newSpec()
-	proxy.after = func(req *http.Request, resp *http.Response) {
+	proxy.use(hooks{after: func(req *http.Request, resp *http.Response) {
 		if is(req, http.MethodPost, "/containers/create") {
 			rewrite(t, resp, func(c map[string]any) { c["Id"] = "" })
 		}
-	}
+	}})
 	_, err := r.Create(t.Context(), spec)
 	wantFailure(t, err, provider.Internal, codeStart, spec.ChatID, "without a container id")
 	r.wantNothing(spec)
@@ -198,11 +201,11 @@ func TestListDaemonError(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			proxy := newProxy(t)
 			r := openRig(t, Config{}, world.api)
-			proxy.after = func(req *http.Request, resp *http.Response) {
+			proxy.use(hooks{after: func(req *http.Request, resp *http.Response) {
 				if is(req, http.MethodGet, "/containers/json") {
 					replace(resp, test.status, test.body)
 				}
-			}
+			}})
 			summary, err := r.List(t.Context(), func(provider.Sandbox) error { t.Error("something was yielded"); return nil })
 			wantFailure(t, err, test.class, codeList)
 			if summary.Total != 0 || len(summary.Unreadable) != 0 {
@@ -217,12 +220,12 @@ func TestListDaemonError(t *testing.T) {
 // A daemon that was replaced by an older one is spoken to in its version.
 func TestRenegotiate(t *testing.T) {
 	proxy := newProxy(t)
-	newer := true
-	proxy.after = func(req *http.Request, resp *http.Response) {
-		if strings.HasSuffix(req.URL.Path, "/_ping") && newer {
+	var old atomic.Bool
+	proxy.use(hooks{after: func(req *http.Request, resp *http.Response) {
+		if strings.HasSuffix(req.URL.Path, "/_ping") && !old.Load() {
 			resp.Header.Set("Api-Version", "1.99")
 		}
-	}
+	}})
 	r := openRig(t, Config{}, world.api)
 	if _, err := r.Identity(t.Context()); !errors.Is(err, provider.Unavailable) {
 		if err == nil {
@@ -230,7 +233,7 @@ func TestRenegotiate(t *testing.T) {
 		}
 		t.Fatalf("error is %v, want Unavailable", err)
 	}
-	newer = false
+	old.Store(true)
 	if _, err := r.Identity(t.Context()); err != nil {
 		t.Errorf("after the negotiation: %v", err)
 	}

@@ -177,17 +177,19 @@ func TestCreateDaemonKilled(t *testing.T) {
 		r := openRig(t, Config{}, d.api)
 		spec := r.newSpec(func(s *provider.Spec) { s.Network, s.Port = networkNone, 0 })
 		killed, lost := false, false
-		proxy.after = func(req *http.Request, _ *http.Response) {
-			if is(req, http.MethodPost, suffix) && !killed {
-				killed = true
-				d.kill()
-			}
-		}
-		proxy.cut = func(req *http.Request) bool {
-			cut := is(req, http.MethodPost, suffix) && killed && !lost
-			lost = lost || cut
-			return cut
-		}
+		proxy.use(hooks{
+			after: func(req *http.Request, _ *http.Response) {
+				if is(req, http.MethodPost, suffix) && !killed {
+					killed = true
+					d.kill()
+				}
+			},
+			cut: func(req *http.Request) bool {
+				cut := is(req, http.MethodPost, suffix) && killed && !lost
+				lost = lost || cut
+				return cut
+			},
+		})
 		_, err := r.Create(t.Context(), spec)
 		wantFailure(t, err, provider.Unavailable, codeStart, spec.ChatID)
 		t.Setenv(client.EnvOverrideHost, "unix://"+d.socket())

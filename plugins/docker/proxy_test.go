@@ -18,14 +18,44 @@ import (
 )
 
 // proxy stands between a provider and the real daemon, and can delay, change or cut
-// what goes through. Its hooks are set before the provider is used.
+// what goes through.
 type proxy struct {
+	mu    sync.Mutex // held while a hook runs, so that hooks may share variables
+	hooks hooks
+	seen  []string // "GET /containers/json"
+}
+
+// hooks are called for each request; each may be nil.
+type hooks struct {
 	before func(req *http.Request)                      // before the daemon sees it
 	after  func(req *http.Request, resp *http.Response) // before the provider sees it
 	cut    func(req *http.Request) bool                 // whether the answer is lost
+}
 
-	mu   sync.Mutex
-	seen []string // "GET /containers/json"
+// use sets the hooks.
+func (p *proxy) use(h hooks) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hooks = h
+}
+
+func (p *proxy) arrived(req *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = append(p.seen, req.Method+" "+unversioned(req.URL.Path))
+	if p.hooks.before != nil {
+		p.hooks.before(req)
+	}
+}
+
+// answered returns whether the answer is lost.
+func (p *proxy) answered(resp *http.Response) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hooks.after != nil {
+		p.hooks.after(resp.Request, resp)
+	}
+	return p.hooks.cut != nil && p.hooks.cut(resp.Request)
 }
 
 // newProxy serves a proxy, and points the environment of the test at it.
@@ -51,22 +81,14 @@ func newProxyTo(t *testing.T, daemon string) *proxy {
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0),
 		ModifyResponse: func(resp *http.Response) error {
-			if p.after != nil {
-				p.after(resp.Request, resp)
-			}
-			if p.cut != nil && p.cut(resp.Request) {
+			if p.answered(resp) {
 				panic(http.ErrAbortHandler)
 			}
 			return nil
 		},
 	}
 	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		p.mu.Lock()
-		p.seen = append(p.seen, req.Method+" "+unversioned(req.URL.Path))
-		p.mu.Unlock()
-		if p.before != nil {
-			p.before(req)
-		}
+		p.arrived(req)
 		// The daemon's work goes on when the provider has left, as it would without a proxy.
 		forward.ServeHTTP(w, req.WithContext(context.WithoutCancel(req.Context())))
 	})}
