@@ -85,7 +85,7 @@ provider "docker" {
 
   # The identity of a backend that has taken the place of the one that holds the sessions.
   # Those of the old one then end as lost. Default: none.
-  # accept_backend = "4cf2f8ee-9b3c-4a3e-8a4c-0a6a2c1f6a0b"
+  # accept_backend = "4cf2f8ee-9b3c-4a3e-8a4c-0a6a2c1f6a0b@/var/lib/docker"
 
   # More environment for the plugin, which gets PATH, HOME, DOCKER_* and OTEL_* anyway.
   # Default: none.
@@ -198,7 +198,8 @@ template "default" {
     swap = "auto"
   }
 
-  # When a sandbox counts as started. Without the block: when it runs.
+  # When a sandbox counts as started. Without the block: when its command has run for a
+  # moment (a quarter of a second on Docker).
   ready {
     # When its port accepts a connection,
     tcp = true

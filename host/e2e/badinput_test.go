@@ -108,15 +108,19 @@ func TestPromise5_FailedCreatesLeaveNothing(t *testing.T) {
 		s.variant("mount", nil, missing) +
 		s.variant("command", map[string]string{"command": `["/no/such/program"]`}, chats+readyTCP) +
 		s.variant("exits", map[string]string{"command": `["/agent", "-print", "60", "-exit", "9"]`}, chats+readyTCP) +
+		s.variant("command-unprobed", map[string]string{"command": `["/no/such/program"]`}, chats) +
+		s.variant("exits-unprobed", map[string]string{"command": `["/agent", "-print", "60", "-exit", "9"]`}, chats) +
 		s.variant("deaf", map[string]string{"command": `["/agent", "-print", "3", "-never-listen"]`}, chats+"ready {\n  http = \"/healthz\"\n  timeout = \"2s\"\n}\n")})
 	h := s.start().ready()
 	for template, words := range map[string][]string{
-		"image":   {noImage, "is missing", `pull is "never"`, "No such image"},
-		"network": {noNetwork, "not found"},
-		"mount":   {s.path("missing"), "does not exist"},
-		"command": {"/no/such/program", "o such file or directory"},
-		"exits":   {"code 9", "line 58", "line 59"},
-		"deaf":    {"not ready within 2s", "connection refused", "line 2", "never listening"},
+		"image":            {noImage, "is missing", `pull is "never"`, "No such image"},
+		"network":          {noNetwork, "not found"},
+		"mount":            {s.path("missing"), "does not exist"},
+		"command":          {"/no/such/program", "o such file or directory"},
+		"exits":            {"code 9", "line 58", "line 59"},
+		"command-unprobed": {"/no/such/program", "o such file or directory"},
+		"exits-unprobed":   {"code 9", "line 58", "line 59"},
+		"deaf":             {"not ready within 2s", "connection refused", "line 2", "never listening"},
 	} {
 		req := chat()
 		req.Template, req.SessionID = template, uuid.NewString()
@@ -125,7 +129,7 @@ func TestPromise5_FailedCreatesLeaveNothing(t *testing.T) {
 			t.Errorf("%s: code %s, chat %s, session %s: %s", template, f.Code, f.ChatID, f.SessionID, f.Text)
 		}
 		wantWords(t, template, f.Text, words...)
-		if n := strings.Count(f.Text, "line "); template == "exits" && n != 50 {
+		if n := strings.Count(f.Text, "line "); strings.HasPrefix(template, "exits") && n != 50 {
 			t.Errorf("it tells %d of its lines, want the last 50: %s", n, f.Text)
 		}
 		if n := strings.Count(f.Text, "line 2\n"); template == "deaf" && n > 1 {

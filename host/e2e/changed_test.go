@@ -24,7 +24,7 @@ func TestPromise4_BackendChanged(t *testing.T) {
 		return p.State == "degraded" && p.Changed
 	})
 	p := h.provider("docker")
-	wantWords(t, "the reason", p.Reason, "backend changed", other.id(other.api), other.id(world.api))
+	wantWords(t, "the reason", p.Reason, "backend changed", other.identity(other.api), other.identity(world.api))
 	for _, v := range []host.Session{long, short} {
 		if now := h.get(v.ID); now.Status != host.StatusUnknown {
 			t.Errorf("at once: %+v", now)

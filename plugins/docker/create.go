@@ -23,7 +23,7 @@ func (p *Provider) Create(ctx context.Context, spec provider.Spec) (provider.Cre
 	if err != nil {
 		err = p.failure(ctx, "create", spec.SessionID, codeStart,
 			"sandbox of chat "+spec.ChatID+" did not start", err)
-		p.log.WarnContext(ctx, "create failed", "code", codeStart, "class", provider.ClassOf(err),
+		p.log.WarnContext(ctx, "create failed", "code", codeStart, "class", string(provider.ClassOf(err)),
 			"session_id", spec.SessionID, "chat_id", spec.ChatID, "container_id", id, "error", err)
 		endSpan(span, "", err)
 		return provider.Created{}, err
@@ -108,6 +108,9 @@ func (p *Provider) start(ctx context.Context, plan *plan, id string) (provider.S
 	if err := p.daemon.client().ContainerStart(learn, id, container.StartOptions{}); err != nil {
 		return provider.Sandbox{}, startRefused(err)
 	}
+	if plan.spec.ConfirmStart {
+		p.awaitExit(ctx, id, startLook)
+	}
 	c, err := p.daemon.client().ContainerInspect(learn, id)
 	if err != nil {
 		return provider.Sandbox{}, err
@@ -116,6 +119,18 @@ func (p *Provider) start(ctx context.Context, plan *plan, id string) (provider.S
 		return provider.Sandbox{}, err
 	}
 	return started(plan.spec, c)
+}
+
+// awaitExit returns when the container has ended, or after bound, whatever comes first.
+// Docker's init runs for a moment also when the command can't be executed.
+func (p *Provider) awaitExit(ctx context.Context, id string, bound time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	ended, failed := p.daemon.client().ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	select {
+	case <-ended:
+	case <-failed: // the inspect that follows tells what there is
+	}
 }
 
 // started checks that a container that was started has what a sandbox needs.
@@ -138,18 +153,6 @@ func started(spec provider.Spec, c container.InspectResponse) (provider.Sandbox,
 		return s, fmt.Errorf("port %d of the container is not published on %s", spec.Port, loopback)
 	}
 	return s, nil
-}
-
-// knownIdentity tells which daemon the connections of now lead to.
-func (p *Provider) knownIdentity(ctx context.Context) (string, error) {
-	info, err := p.daemon.knownInfo(ctx)
-	if err != nil {
-		return "", err
-	}
-	if info.ID == "" {
-		return "", errors.New("the daemon has no engine id")
-	}
-	return info.ID, nil
 }
 
 // outlive returns a context that goes on for grace after ctx is done.

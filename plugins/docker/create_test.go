@@ -183,7 +183,7 @@ func TestCreate6FailureLeavesNothing(t *testing.T) {
 		change func(*provider.Spec)
 		class  provider.Class
 		text   string
-		exits  bool // Docker's init starts, and ends with the command
+		exits  bool // Docker's init starts, and ends with the command: it shows to who looks
 	}{
 		{"network missing", func(s *provider.Spec) { s.Network = "berth-no-such-network" }, provider.NotFound, "network berth-no-such-network not found", false},
 		{"command missing", command("/nothing/here"), provider.Internal, "o such file or directory", true},
@@ -193,16 +193,8 @@ func TestCreate6FailureLeavesNothing(t *testing.T) {
 		{"too many cpus", func(s *provider.Spec) { s.Resources.NanoCPUs = 4096e9 }, provider.InvalidArgument, "CPUs", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			spec := r.newSpec(test.change)
-			created, err := r.Create(t.Context(), spec)
-			if err == nil && test.exits {
-				// It ran when Create looked, and ended then: the host's readiness notices.
-				eventually(t, "the end of "+test.name, func() bool {
-					s, err := r.Get(t.Context(), provider.Ref{ID: created.Sandbox.ID})
-					return err == nil && s.State == provider.StateExited && s.Exit.Code != 0
-				})
-				return
-			}
+			spec := r.newSpec(test.change, func(s *provider.Spec) { s.ConfirmStart = test.exits })
+			_, err := r.Create(t.Context(), spec)
 			wantFailure(t, err, test.class, codeStart, spec.ChatID, test.text)
 			r.wantNothing(spec)
 		})
@@ -246,8 +238,8 @@ func TestCreate8Result(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if created.Identity != info.ID || info.ID == "" {
-		t.Errorf("identity is %q, want %q", created.Identity, info.ID)
+	if want := info.ID + "@" + info.DockerRootDir; created.Identity != want || info.ID == "" {
+		t.Errorf("identity is %q, want %q", created.Identity, want)
 	}
 	got := created.Sandbox
 	if got.CreatedAt.Before(before) || got.CreatedAt.After(time.Now().Add(time.Minute)) {

@@ -21,7 +21,7 @@ func (p *Provider) Delete(ctx context.Context, req provider.DeleteRequest) (prov
 	case err != nil:
 		deleted = provider.Deleted{}
 		err = p.failure(ctx, "delete", req.ID, codeStop, "sandbox was not removed", err)
-		p.log.WarnContext(ctx, "delete failed", "code", codeStop, "class", provider.ClassOf(err),
+		p.log.WarnContext(ctx, "delete failed", "code", codeStop, "class", string(provider.ClassOf(err)),
 			"container_id", req.ID, "error", err)
 	}
 	endSpan(span, string(deleted.Outcome), err)

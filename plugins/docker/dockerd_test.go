@@ -62,18 +62,18 @@ func newDockerd(t *testing.T) *dockerd {
 			t.Error(err)
 		}
 	})
-	d.start("key")
+	d.start("data")
 	return d
 }
 
 func (d *dockerd) socket() string { return filepath.Join(d.dir, "s") }
 
-// start runs the daemon with the identity, and on the data, that key names.
-func (d *dockerd) start(key string) {
+// start runs the daemon on the data of that name. Engines before 23.0 then all have the
+// engine id of the machine.
+func (d *dockerd) start(data string) {
 	d.t.Helper()
 	config := filepath.Join(d.dir, "config.json")
-	text := `{"deprecated-key-path":"` + filepath.Join(d.dir, key) + `"}`
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("{}"), 0o600); err != nil {
 		d.t.Fatal(err)
 	}
 	log, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -85,7 +85,7 @@ func (d *dockerd) start(key string) {
 		_ = os.Remove(filepath.Join(d.dir, stale))
 	}
 	d.cmd = exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"dockerd", "--config-file", config, "--data-root", filepath.Join(d.dir, "data-"+key),
+		"dockerd", "--config-file", config, "--data-root", filepath.Join(d.dir, data),
 		"--exec-root", filepath.Join(d.dir, "exec"), "--pidfile", filepath.Join(d.dir, "pid"),
 		"--host", "unix://"+d.socket(), "--cgroup-parent", "/"+filepath.Base(d.dir),
 		"--bridge", "none", "--iptables=false", "--storage-driver", "vfs")
@@ -143,7 +143,7 @@ func TestPromise4_DaemonKilledAndBack(t *testing.T) {
 	if _, err := r.List(t.Context(), func(provider.Sandbox) error { return nil }); !errors.Is(err, provider.Unavailable) {
 		t.Errorf("list without a daemon: %v", err)
 	}
-	d.start("key")
+	d.start("data")
 	s, err := r.Get(t.Context(), provider.Ref{ID: created.Sandbox.ID})
 	if err != nil || s.SessionID != created.Sandbox.SessionID {
 		t.Errorf("get after it came back: %+v, %v", s, err)
@@ -193,7 +193,7 @@ func TestCreateDaemonKilled(t *testing.T) {
 		_, err := r.Create(t.Context(), spec)
 		wantFailure(t, err, provider.Unavailable, codeStart, spec.ChatID)
 		t.Setenv(client.EnvOverrideHost, "unix://"+d.socket())
-		d.start("key")
+		d.start("data")
 		created := r.create(spec)
 		if s, summary := r.listed(created.Sandbox.ID); s == nil || s.State != provider.StateRunning || summary.Total != 1 {
 			t.Errorf("killed at %s: listed %+v of %d", suffix, s, summary.Total)

@@ -14,10 +14,14 @@ func (p *Provider) Health(ctx context.Context) (provider.Health, error) {
 	defer cancel()
 	info, err := p.daemon.askInfo(bound)
 	if err == nil {
+		identity, err := identityOf(info)
+		if err != nil {
+			return provider.Health{}, err
+		}
 		return provider.Health{
 			Available:   true,
 			Version:     "Docker " + info.ServerVersion + ", API " + p.daemon.client().ClientVersion(),
-			Identity:    info.ID,
+			Identity:    identity,
 			Limitations: limitations(info),
 		}, nil
 	}

@@ -23,7 +23,7 @@ func (p *Provider) List(ctx context.Context, yield func(provider.Sandbox) error)
 		summary, err = provider.ListSummary{}, stop
 	} else if err != nil {
 		err = p.failure(ctx, "list", "", codeList, "the sandboxes could not be listed", err)
-		p.log.WarnContext(ctx, "list failed", "code", codeList, "class", provider.ClassOf(err), "error", err)
+		p.log.WarnContext(ctx, "list failed", "code", codeList, "class", string(provider.ClassOf(err)), "error", err)
 		summary = provider.ListSummary{}
 	} else {
 		span.SetAttributes(attribute.Int(attrContainerCount, summary.Total), attribute.Int(attrActiveCount, active))

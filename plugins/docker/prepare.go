@@ -16,7 +16,7 @@ func (p *Provider) Prepare(ctx context.Context, req provider.PrepareRequest) (pr
 	prepared, err := p.prepare(ctx, req)
 	if err != nil {
 		err = p.failure(ctx, "prepare", req.Image, codeStart, "", err)
-		p.log.WarnContext(ctx, "prepare failed", "code", codeStart, "class", provider.ClassOf(err),
+		p.log.WarnContext(ctx, "prepare failed", "code", codeStart, "class", string(provider.ClassOf(err)),
 			"image", req.Image, "error", err)
 	}
 	return prepared, err

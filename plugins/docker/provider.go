@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -18,6 +17,9 @@ const (
 	// learnGrace is how long the outcome of a create or a start is awaited after the
 	// caller's context is done: what the daemon has made must be known to be removed.
 	learnGrace = 10 * time.Second
+
+	// startLook is how long a create whose sandbox nobody probes watches its command.
+	startLook = 250 * time.Millisecond
 
 	// undoBound is how long a failed create may clean up.
 	undoBound = 20 * time.Second
@@ -77,18 +79,6 @@ func New(config Config, opts Options) (*Provider, error) {
 func (p *Provider) Close() error {
 	p.daemon.close()
 	return nil
-}
-
-// Identity asks the daemon for its engine id.
-func (p *Provider) Identity(ctx context.Context) (string, error) {
-	info, err := p.daemon.askInfo(ctx)
-	if err != nil {
-		return "", p.failure(ctx, "identity", "", "", "the daemon did not tell its id", err)
-	}
-	if info.ID == "" {
-		return "", refusal(provider.Internal, "identity", "", "", "the daemon has no engine id")
-	}
-	return info.ID, nil
 }
 
 // shortID is how Docker shows an id to people.

@@ -22,7 +22,7 @@ func (p *Provider) Stop(ctx context.Context, req provider.StopRequest) (provider
 		stopped, err = provider.Stopped{Outcome: provider.OutcomeNotFound}, nil
 	case err != nil:
 		err = p.failure(ctx, "stop", req.ID, codeStop, "sandbox was not stopped", err)
-		p.log.WarnContext(ctx, "stop failed", "code", codeStop, "class", provider.ClassOf(err),
+		p.log.WarnContext(ctx, "stop failed", "code", codeStop, "class", string(provider.ClassOf(err)),
 			"container_id", req.ID, "error", err)
 	}
 	endSpan(span, string(stopped.Outcome), err)

@@ -60,8 +60,8 @@ type Provider interface {
 	Health(ctx context.Context) (Health, error)
 
 	// Identity tells which backend this is, by an id that no other backend has and
-	// that survives its restart (Docker: the engine's ID). It asks the backend; it
-	// does not answer from memory across a reconnect.
+	// that survives its restart (Docker: the engine's ID and its root directory). It
+	// asks the backend; it does not answer from memory across a reconnect.
 	Identity(ctx context.Context) (string, error)
 }
 

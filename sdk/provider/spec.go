@@ -29,6 +29,11 @@ type Spec struct {
 	Publish   bool   // the endpoint is a port on 127.0.0.1 that the backend picks
 	Resources Resources
 
+	// ConfirmStart says that nobody will probe the sandbox: Create looks for a moment
+	// whether its command holds, and fails when it can't be executed or exits at once. A
+	// provider that knows this as soon as the sandbox runs need not wait.
+	ConfirmStart bool
+
 	Config []byte // the values of the provider's sandbox schema, a JSON object
 }
 

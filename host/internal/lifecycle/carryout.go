@@ -86,6 +86,7 @@ func (e *Engine) plan(ctx context.Context, s *session, t Template, b *backend, t
 		return provider.Spec{}, err
 	}
 	spec.Name, spec.Owner, spec.RequestHash = rec.SandboxName, e.owner, rec.RequestHash
+	spec.ConfirmStart = spec.Port == 0 || !probes(rec.Ready)
 	identity := b.Status().Identity
 	if identity == "" {
 		return provider.Spec{}, &provider.Error{Class: provider.Unavailable, Op: "create", ID: s.id,

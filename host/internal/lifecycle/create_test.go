@@ -77,6 +77,31 @@ func TestCreateCanonicalIDs(t *testing.T) {
 	})
 }
 
+// Where the host does not probe, the provider looks whether the command holds.
+func TestCreateConfirmStart(t *testing.T) {
+	for name, c := range map[string]struct {
+		port  int
+		ready lease.Ready
+		want  bool
+	}{
+		"tcp":     {8000, lease.Ready{TCP: true}, false},
+		"http":    {8000, lease.Ready{HTTP: "/healthz"}, false},
+		"none":    {8000, lease.Ready{}, true},
+		"no port": {0, lease.Ready{TCP: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				w.templates[0].port, w.templates[0].ready = c.port, c.ready
+				w.start()
+				w.create(id1)
+				if n := len(w.sup.specs); n != 1 || w.sup.specs[0].ConfirmStart != c.want {
+					t.Errorf("%d specs, confirm start %v, want %v", n, w.sup.specs[0].ConfirmStart, c.want)
+				}
+			})
+		})
+	}
+}
+
 func TestCreateMintsAnID(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a, b := w.create(""), w.create("")

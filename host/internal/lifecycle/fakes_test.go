@@ -158,6 +158,7 @@ type supervisor struct {
 	alive   context.Context // the current generation's; nil for none
 	end     context.CancelFunc
 	changed chan struct{}
+	specs   []provider.Spec // of all creates
 	loops   sync.WaitGroup
 }
 
@@ -336,6 +337,9 @@ func (f *supervisor) Prepare(ctx context.Context, req provider.PrepareRequest) (
 }
 
 func (f *supervisor) Create(ctx context.Context, spec provider.Spec) (provider.Created, error) {
+	f.mu.Lock()
+	f.specs = append(f.specs, spec)
+	f.mu.Unlock()
 	return call(ctx, f, "create", func(ctx context.Context, p *mem.Provider) (provider.Created, error) { return p.Create(ctx, spec) })
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berth-dev/berth/host/internal/lease"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -22,7 +23,7 @@ const (
 // noticed by an event, or by a look once a second.
 func (e *Engine) awaitReady(ctx context.Context, s *session, b *backend) error {
 	rec := s.record()
-	if rec.Endpoint == nil || (!rec.Ready.TCP && rec.Ready.HTTP == "") {
+	if rec.Endpoint == nil || !probes(rec.Ready) {
 		return nil
 	}
 	timeout := rec.Ready.Timeout
@@ -52,6 +53,10 @@ func (e *Engine) awaitReady(ctx context.Context, s *session, b *backend) error {
 		}
 	}
 }
+
+// probes reports whether the host asks the agent itself; without that, running means
+// started.
+func probes(r lease.Ready) bool { return r.TCP || r.HTTP != "" }
 
 var errNotReady = errors.New("the sandbox was not ready")
 

@@ -1592,8 +1592,11 @@ type Spec struct {
 	Publish        bool                   `protobuf:"varint,18,opt,name=publish,proto3" json:"publish,omitempty"` // the endpoint is a port on 127.0.0.1 that the backend picks
 	Resources      *Resources             `protobuf:"bytes,19,opt,name=resources,proto3" json:"resources,omitempty"`
 	Config         []byte                 `protobuf:"bytes,20,opt,name=config,proto3" json:"config,omitempty"` // the values of the sandbox schema, a JSON object
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Nobody will probe the sandbox: Create looks for a moment whether its command holds, and
+	// fails when it can't be executed or exits at once.
+	ConfirmStart  bool `protobuf:"varint,21,opt,name=confirm_start,json=confirmStart,proto3" json:"confirm_start,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Spec) Reset() {
@@ -1764,6 +1767,13 @@ func (x *Spec) GetConfig() []byte {
 		return x.Config
 	}
 	return nil
+}
+
+func (x *Spec) GetConfirmStart() bool {
+	if x != nil {
+		return x.ConfirmStart
+	}
+	return false
 }
 
 // EnvVar is one variable of a sandbox's environment.
@@ -3079,7 +3089,7 @@ func (*IdentityRequest) Descriptor() ([]byte, []int) {
 type IdentityResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An id that no other backend has and that survives the backend's restart (Docker: the
-	// engine's ID).
+	// engine's ID and its root directory).
 	Identity      string `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3653,7 +3663,7 @@ const file_provider_v1_provider_proto_rawDesc = "" +
 	"\x0eCreateResponse\x124\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1a.berth.provider.v1.OutcomeR\aoutcome\x124\n" +
 	"\asandbox\x18\x02 \x01(\v2\x1a.berth.provider.v1.SandboxR\asandbox\x12\x1a\n" +
-	"\bidentity\x18\x03 \x01(\tR\bidentity\"\xa5\x05\n" +
+	"\bidentity\x18\x03 \x01(\tR\bidentity\"\xca\x05\n" +
 	"\x04Spec\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x1d\n" +
@@ -3678,7 +3688,8 @@ const file_provider_v1_provider_proto_rawDesc = "" +
 	"\x04port\x18\x11 \x01(\x03R\x04port\x12\x18\n" +
 	"\apublish\x18\x12 \x01(\bR\apublish\x12:\n" +
 	"\tresources\x18\x13 \x01(\v2\x1c.berth.provider.v1.ResourcesR\tresources\x12\x16\n" +
-	"\x06config\x18\x14 \x01(\fR\x06config\"2\n" +
+	"\x06config\x18\x14 \x01(\fR\x06config\x12#\n" +
+	"\rconfirm_start\x18\x15 \x01(\bR\fconfirmStart\"2\n" +
 	"\x06EnvVar\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"h\n" +

@@ -15,7 +15,7 @@ func specToProto(s provider.Spec) *pb.Spec {
 		Image: s.Image, Digest: s.Digest, Command: s.Command, Env: each(s.Env, envToProto),
 		VolumeHostPath: s.VolumeHostPath, Mounts: each(s.Mounts, mountToProto),
 		Network: s.Network, Port: int64(s.Port), Publish: s.Publish, Resources: resourcesToProto(s.Resources),
-		Config: s.Config,
+		Config: s.Config, ConfirmStart: s.ConfirmStart,
 	}
 }
 
@@ -31,7 +31,7 @@ func specFromProto(m *pb.Spec) (provider.Spec, error) {
 		Image: m.GetImage(), Digest: m.GetDigest(), Command: m.GetCommand(), Env: each(m.GetEnv(), envFromProto),
 		VolumeHostPath: m.GetVolumeHostPath(), Mounts: each(m.GetMounts(), mountFromProto),
 		Network: m.GetNetwork(), Port: int(m.GetPort()), Publish: m.GetPublish(), Resources: res,
-		Config: m.GetConfig(),
+		Config: m.GetConfig(), ConfirmStart: m.GetConfirmStart(),
 	}, nil
 }
 
