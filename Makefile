@@ -8,7 +8,11 @@ PACKAGES := ./...
 BUF                := github.com/bufbuild/buf/cmd/buf@v1.75.0
 PROTOC_GEN_GO      := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 PROTOC_GEN_GO_GRPC := google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+PROTOC_GEN_CONNECT := connectrpc.com/connect/cmd/protoc-gen-connect-go@v1.21.1
 STATICCHECK        := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+PROTO_TOOLS := $(addprefix $(TOOLS)/,buf protoc-gen-go protoc-gen-go-grpc protoc-gen-connect-go)
+GENERATE    := PATH="$(TOOLS):$$PATH" buf generate
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
@@ -36,7 +40,7 @@ race: ## the same under the race detector (wants a C compiler)
 bench: ## benchmarks; each prints its ratio to something honest in the same run
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./host/e2e/... ./host/internal/lease/... ./plugins/docker/...
 
-check: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(TOOLS)/staticcheck ## formatting, vet on four platforms, static analysis, generated code
+check: $(PROTO_TOOLS) $(TOOLS)/staticcheck ## formatting, vet on four platforms, static analysis, generated code
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
 	@for p in $(PLATFORMS); do echo "vet $$p"; \
 	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet $(PACKAGES) || exit 1; done
@@ -44,12 +48,13 @@ check: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc $(TOOLS)/
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 	cd proto && PATH="$(TOOLS):$$PATH" buf lint
-	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && cd proto && PATH="$(TOOLS):$$PATH" buf generate -o "$$tmp" && \
-	  for f in $$(git ls-files '*.pb.go'); do diff -u "$$f" "$$tmp/$$f" || { echo "$$f is not current: run make proto"; exit 1; }; done && \
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && cd proto && \
+	  for p in provider control; do $(GENERATE) --template $$p/buf.gen.yaml --path $$p -o "$$tmp" || exit 1; done && \
+	  for f in $$(git ls-files '*.pb.go' '*.connect.go'); do diff -u "$$f" "$$tmp/$$f" || { echo "$$f is not current: run make proto"; exit 1; }; done && \
 	  echo "generated code is current"
 
-proto: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc ## make the generated code again
-	cd proto && PATH="$(TOOLS):$$PATH" buf generate
+proto: $(PROTO_TOOLS) ## make the generated code again
+	cd proto && for p in provider control; do $(GENERATE) --template $$p/buf.gen.yaml --path $$p || exit 1; done
 
 clean: ## remove what was built
 	rm -rf bin .cache
@@ -60,5 +65,7 @@ $(TOOLS)/protoc-gen-go:
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install $(PROTOC_GEN_GO)
 $(TOOLS)/protoc-gen-go-grpc:
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install $(PROTOC_GEN_GO_GRPC)
+$(TOOLS)/protoc-gen-connect-go:
+	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install $(PROTOC_GEN_CONNECT)
 $(TOOLS)/staticcheck:
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install $(STATICCHECK)

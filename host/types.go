@@ -1,77 +1,87 @@
 package host
 
-import "github.com/berth-dev/berth/host/internal/lease"
-import "github.com/berth-dev/berth/host/internal/lifecycle"
+import "github.com/berth-dev/berth/host/internal/api"
 
 // What the host and its engine share.
 type (
 	// Session is one chat's hold on one sandbox, as it is at one moment.
-	Session = lifecycle.Session
+	Session = api.Session
 	// Status is how a session is shown.
-	Status = lifecycle.Status
+	Status = api.Status
 	// Endpoint is where the agent's service answers.
-	Endpoint = lease.Endpoint
+	Endpoint = api.Endpoint
 	// End is how a session ended.
-	End = lease.End
+	End = api.End
 	// Reason is why a session ended.
-	Reason = lease.Reason
+	Reason = api.Reason
 	// CreateRequest asks for a session.
-	CreateRequest = lifecycle.CreateRequest
+	CreateRequest = api.CreateRequest
 	// ExtendRequest pushes a deadline later.
-	ExtendRequest = lifecycle.ExtendRequest
+	ExtendRequest = api.ExtendRequest
 	// Filter selects sessions.
-	Filter = lifecycle.Filter
+	Filter = api.Filter
+	// Page selects a part of a list.
+	Page = api.Page
+	// Cursor is a place in a list.
+	Cursor = api.Cursor
+	// LogsRequest says how much of a sandbox's output is wanted.
+	LogsRequest = api.LogsRequest
+	// LogChunk is a piece of a sandbox's output.
+	LogChunk = api.LogChunk
 	// Event is what a watcher is told.
-	Event = lifecycle.Event
+	Event = api.Event
 	// EventType says what an Event tells.
-	EventType = lifecycle.EventType
+	EventType = api.EventType
+	// Progress tells how far a provider is with making an image present.
+	Progress = api.Progress
 	// Error is a failure of one verb.
-	Error = lifecycle.Error
+	Error = api.Error
 	// Code is the stable code of an Error.
-	Code = lifecycle.Code
+	Code = api.Code
 )
 
 // The statuses.
 const (
-	StatusCreating = lifecycle.StatusCreating
-	StatusRunning  = lifecycle.StatusRunning
-	StatusStopping = lifecycle.StatusStopping
-	StatusStopped  = lifecycle.StatusStopped
-	StatusDeleting = lifecycle.StatusDeleting
-	StatusEnded    = lifecycle.StatusEnded
-	StatusUnknown  = lifecycle.StatusUnknown
+	StatusCreating = api.StatusCreating
+	StatusRunning  = api.StatusRunning
+	StatusStopping = api.StatusStopping
+	StatusStopped  = api.StatusStopped
+	StatusDeleting = api.StatusDeleting
+	StatusEnded    = api.StatusEnded
+	StatusUnknown  = api.StatusUnknown
 )
 
 // The reasons for an end.
 const (
-	ReasonExpired   = lease.Expired
-	ReasonDeleted   = lease.Deleted
-	ReasonExited    = lease.Exited
-	ReasonOOMKilled = lease.OOMKilled
-	ReasonRemoved   = lease.Removed
-	ReasonFailed    = lease.Failed
-	ReasonLost      = lease.Lost
+	ReasonExpired   = api.ReasonExpired
+	ReasonDeleted   = api.ReasonDeleted
+	ReasonExited    = api.ReasonExited
+	ReasonOOMKilled = api.ReasonOOMKilled
+	ReasonRemoved   = api.ReasonRemoved
+	ReasonFailed    = api.ReasonFailed
+	ReasonLost      = api.ReasonLost
 )
 
 // The types of event.
 const (
-	EventSnapshot = lifecycle.EventSnapshot
-	EventSynced   = lifecycle.EventSynced
-	EventChanged  = lifecycle.EventChanged
-	EventPruned   = lifecycle.EventPruned
-	EventResync   = lifecycle.EventResync
+	EventSnapshot = api.EventSnapshot
+	EventSynced   = api.EventSynced
+	EventChanged  = api.EventChanged
+	EventPruned   = api.EventPruned
+	EventProgress = api.EventProgress
+	EventResync   = api.EventResync
 )
 
 // The codes.
 const (
-	CodeSandboxStartFailed = lifecycle.CodeSandboxStartFailed
-	CodeSandboxStopFailed  = lifecycle.CodeSandboxStopFailed
-	CodeSandboxListFailed  = lifecycle.CodeSandboxListFailed
-	CodeNotFound           = lifecycle.CodeNotFound
-	CodeConflict           = lifecycle.CodeConflict
-	CodeResourceExhausted  = lifecycle.CodeResourceExhausted
-	CodeUnavailable        = lifecycle.CodeUnavailable
-	CodeInvalidArgument    = lifecycle.CodeInvalidArgument
-	CodeUnsupported        = lifecycle.CodeUnsupported
-	CodeInternal           = lifecycle.CodeInternal
+	CodeSandboxStartFailed = api.CodeSandboxStartFailed
+	CodeSandboxStopFailed  = api.CodeSandboxStopFailed
+	CodeSandboxListFailed  = api.CodeSandboxListFailed
+	CodeNotFound           = api.CodeNotFound
+	CodeConflict           = api.CodeConflict
+	CodeResourceExhausted  = api.CodeResourceExhausted
+	CodeUnavailable        = api.CodeUnavailable
+	CodeInvalidArgument    = api.CodeInvalidArgument
+	CodeUnsupported        = api.CodeUnsupported
+	CodeInternal           = api.CodeInternal
 )

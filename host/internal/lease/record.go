@@ -36,12 +36,6 @@ type Record struct {
 	Ended  *End   `json:"ended,omitempty"`  // set when State is ended
 }
 
-// Endpoint is where the agent's service answers.
-type Endpoint struct {
-	IP   string `json:"ip"`
-	Port int    `json:"port"`
-}
-
 // Ready is how readiness is told: by an accepted TCP connection, by a 2xx answer to a
 // GET of HTTP, or, when neither is asked for, by running.
 type Ready struct {
@@ -62,29 +56,6 @@ const (
 	Deleting State = "deleting"
 	Ended    State = "ended"
 )
-
-// Reason is why a session ended, or is being torn down.
-type Reason string
-
-// The reasons.
-const (
-	Expired   Reason = "expired"    // its deadline passed
-	Deleted   Reason = "deleted"    // somebody asked
-	Exited    Reason = "exited"     // its process ended by itself
-	OOMKilled Reason = "oom_killed" // the kernel ended it for memory
-	Removed   Reason = "removed"    // somebody else removed it
-	Failed    Reason = "failed"     // it never came to run
-	Lost      Reason = "lost"       // its backend is gone for good, so the operator said
-)
-
-// End is how a session ended.
-type End struct {
-	Reason    Reason    `json:"reason"`
-	ExitCode  *int      `json:"exit_code"` // nil when nobody saw it
-	OOMKilled bool      `json:"oom_killed"`
-	At        time.Time `json:"at"`
-	Message   string    `json:"message,omitempty"` // for people: the error of a failed create
-}
 
 // Store keeps records. Every method may be called concurrently.
 type Store interface {

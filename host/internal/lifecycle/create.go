@@ -42,8 +42,8 @@ func (s *session) interruptCreate(cause error) {
 //
 // Errors: CodeInvalidArgument, CodeNotFound (template), CodeConflict, CodeUnavailable,
 // CodeResourceExhausted, CodeSandboxStartFailed; after each of them nothing is left.
-func (e *Engine) Create(ctx context.Context, req CreateRequest) (Session, error) {
-	req, bad := req.normalize(e.limits.MaxTTL)
+func (e *Engine) Create(ctx context.Context, r CreateRequest) (Session, error) {
+	req, bad := normalize("create", r, e.limits.MaxTTL)
 	if bad != nil {
 		return Session{}, bad
 	}
@@ -74,13 +74,9 @@ func (e *Engine) Create(ctx context.Context, req CreateRequest) (Session, error)
 	}
 }
 
-func (r CreateRequest) fail(code Code, message string, cause error) *Error {
-	return &Error{Code: code, Op: "create", ChatID: r.ChatID, SessionID: r.SessionID, Message: message, Err: cause}
-}
-
 // admit finds the session of an earlier call, with the create to join where one is in
 // flight, or begins a new one.
-func (e *Engine) admit(ctx context.Context, req CreateRequest, minted bool) (*session, *creation, error) {
+func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, *creation, error) {
 	hash := req.hash()
 	e.mu.Lock()
 	s, c, err := e.known(req, hash)
@@ -150,7 +146,7 @@ func (e *Engine) admit(ctx context.Context, req CreateRequest, minted bool) (*se
 }
 
 // known looks for a session of the same id. e.mu is held.
-func (e *Engine) known(req CreateRequest, hash string) (*session, *creation, error) {
+func (e *Engine) known(req wanted, hash string) (*session, *creation, error) {
 	s, ok := e.sessions[req.SessionID]
 	if !ok {
 		return nil, nil, nil

@@ -11,18 +11,6 @@ import (
 
 var errExtended = errors.New("its deadline was pushed later")
 
-// ExtendRequest pushes a deadline later: by a duration, or until a time. Exactly one of
-// By and Until is set.
-type ExtendRequest struct {
-	By    time.Duration // from the deadline as it is
-	Until time.Time
-
-	// Seen is the deadline that the caller saw, for By: when the session has another one
-	// by now, the answer is Conflict with the session, so that a call made again can't
-	// add twice. Zero: not checked.
-	Seen time.Time
-}
-
 // Extend pushes a session's deadline later. It never shortens: an Until before the
 // deadline leaves it as it is. It is legal while the session is creating, running or
 // unknown and its deadline has not passed. When it returns nil the new deadline is on

@@ -4,27 +4,9 @@ import (
 	"context"
 	"iter"
 	"sync"
+
+	"github.com/berth-dev/berth/host/internal/api"
 )
-
-// EventType says what an Event tells.
-type EventType string
-
-// The types of event.
-const (
-	EventSnapshot EventType = "snapshot" // a session that was there when the watch began
-	EventSynced   EventType = "synced"   // the snapshot is complete
-	EventChanged  EventType = "changed"  // a session began, changed, or ended
-	EventPruned   EventType = "pruned"   // a terminal record was forgotten
-	EventResync   EventType = "resync"   // the watcher was too slow and has missed events: watch again
-)
-
-// Event is what a watcher is told. Seq grows by one with each event of the engine; a
-// snapshot's events bear the number of the last event before it.
-type Event struct {
-	Seq     uint64
-	Type    EventType
-	Session Session // empty for synced and resync
-}
 
 // watchBuffer is how many events a watcher may lag behind.
 const watchBuffer = 1024
@@ -38,14 +20,14 @@ type hub struct {
 
 // watcher is one reader of Watch. Its channel is closed when events were lost.
 type watcher struct {
-	events chan Event
+	events chan *Event // shared between watchers
 }
 
 // publish tells the watchers and then makes the change visible. It never waits.
 func (h *hub) publish(typ EventType, view func() Session, apply func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.tell(typ, view)
+	h.tell(func() Event { return Event{Type: typ, Session: view()} })
 	if apply != nil {
 		apply()
 	}
@@ -56,21 +38,29 @@ func (h *hub) forget(gone func() (Session, bool)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if v, ok := gone(); ok {
-		h.tell(EventPruned, func() Session { return v })
+		h.tell(func() Event { return Event{Type: EventPruned, Session: v} })
 	}
+}
+
+// progress tells the watchers how far a provider is with an image.
+func (h *hub) progress(p api.Progress) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tell(func() Event { return Event{Type: EventProgress, Progress: &p} })
 }
 
 // tell numbers an event and sends it. A watcher whose buffer is full is cut off. h.mu is
 // held.
-func (h *hub) tell(typ EventType, view func() Session) {
+func (h *hub) tell(what func() Event) {
 	h.seq++
 	if len(h.watchers) == 0 {
 		return
 	}
-	ev := Event{Seq: h.seq, Type: typ, Session: view()}
+	ev := what()
+	ev.Seq = h.seq
 	for w := range h.watchers {
 		select {
-		case w.events <- ev:
+		case w.events <- &ev:
 		default:
 			close(w.events)
 			delete(h.watchers, w)
@@ -82,7 +72,7 @@ func (h *hub) tell(typ EventType, view func() Session) {
 // than watchBuffer events behind gets one resync and the sequence ends.
 func (h *hub) watch(ctx context.Context, snapshot func() []Session) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
-		w := &watcher{events: make(chan Event, watchBuffer)}
+		w := &watcher{events: make(chan *Event, watchBuffer)}
 		h.mu.Lock()
 		if h.watchers == nil {
 			h.watchers = map[*watcher]struct{}{}
@@ -112,7 +102,7 @@ func (h *hub) watch(ctx context.Context, snapshot func() []Session) iter.Seq[Eve
 					yield(Event{Type: EventResync})
 					return
 				}
-				if !yield(ev) {
+				if !yield(*ev) {
 					return
 				}
 			}

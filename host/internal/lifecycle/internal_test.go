@@ -11,7 +11,7 @@ import (
 // What has changed is told first and becomes visible then, under one lock.
 func TestPublishTellsFirst(t *testing.T) {
 	h := &hub{}
-	w := &watcher{events: make(chan Event, 1)}
+	w := &watcher{events: make(chan *Event, 1)}
 	h.watchers = map[*watcher]struct{}{w: {}}
 	applied := false
 	h.publish(EventChanged, func() Session { return Session{ID: "s"} }, func() {

@@ -20,15 +20,6 @@ func (e *Engine) Get(id string) (Session, error) {
 	return e.view(s.record()), nil
 }
 
-// Filter selects sessions; an empty field selects all.
-type Filter struct {
-	ChatID   string // a UUID in any spelling
-	AgentID  string
-	Template string
-	Status   Status
-	All      bool // terminal records too; asking for the status ended implies it
-}
-
 // List answers from memory, oldest first. It asks no provider. Errors:
 // CodeInvalidArgument.
 func (e *Engine) List(f Filter) ([]Session, error) {

@@ -14,20 +14,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// CreateRequest asks for a session.
-type CreateRequest struct {
-	// SessionID is the caller's, a UUID in any spelling, so that a call whose answer was
-	// lost can be made again. Empty: one is made, and a caller who leaves before the
-	// answer leaves nothing behind.
-	SessionID string
-	ChatID    string        // a UUID in any spelling
-	AgentID   string        // free text without control characters, at most 256 bytes; may be empty
-	Template  string        // the name of a template
-	Volume    string        // a host directory inside one of volume_roots; may be empty
-	TTL       time.Duration // from the end of Prepare; zero: the template's
-	Metadata  map[string]string
-}
-
 // The limits of what a request may carry.
 const (
 	maxAgentID       = 256
@@ -37,25 +23,34 @@ const (
 	maxMetadataBytes = 16 << 10
 )
 
+// wanted is a checked request for a session, and the verb that brought it.
+type wanted struct {
+	CreateRequest
+	op string
+}
+
+func (w wanted) fail(code Code, message string, cause error) *Error {
+	return &Error{Code: code, Op: w.op, ChatID: w.ChatID, SessionID: w.SessionID, Message: message, Err: cause}
+}
+
 // normalize checks the request and brings its ids into canonical form.
-func (r CreateRequest) normalize(maxTTL time.Duration) (CreateRequest, *Error) {
-	const op = "create"
+func normalize(op string, r CreateRequest, maxTTL time.Duration) (wanted, *Error) {
 	chat, err := canonicalID(r.ChatID)
 	if err != nil {
-		return r, invalid(op, "chat_id", err.Error())
+		return wanted{}, invalid(op, "chat_id", err.Error())
 	}
 	r.ChatID = chat
 	if r.SessionID != "" {
 		id, err := canonicalID(r.SessionID)
 		if err != nil {
-			return r, invalid(op, "session_id", err.Error())
+			return wanted{}, invalid(op, "session_id", err.Error())
 		}
 		r.SessionID = id
 	}
-	fail := func(field, format string, args ...any) (CreateRequest, *Error) {
+	fail := func(field, format string, args ...any) (wanted, *Error) {
 		e := invalid(op, field, fmt.Sprintf(format, args...))
 		e.ChatID, e.SessionID = r.ChatID, r.SessionID
-		return r, e
+		return wanted{}, e
 	}
 	if err := plainText(r.AgentID, maxAgentID); err != nil {
 		return fail("agent_id", "%v", err)
@@ -75,19 +70,19 @@ func (r CreateRequest) normalize(maxTTL time.Duration) (CreateRequest, *Error) {
 		return fail("ttl", "%v is over max_ttl %v; ask for less and extend while it is used", r.TTL, maxTTL)
 	}
 	r.Metadata = maps.Clone(r.Metadata)
-	if bad := r.checkMetadata(op); bad != nil {
+	if bad := checkMetadata(op, r.Metadata); bad != nil {
 		bad.ChatID, bad.SessionID = r.ChatID, r.SessionID
-		return r, bad
+		return wanted{}, bad
 	}
-	return r, nil
+	return wanted{r, op}, nil
 }
 
-func (r CreateRequest) checkMetadata(op string) *Error {
-	if len(r.Metadata) > maxMetadataItems {
-		return invalid(op, "metadata", fmt.Sprintf("%d items are over the limit of %d", len(r.Metadata), maxMetadataItems))
+func checkMetadata(op string, metadata map[string]string) *Error {
+	if len(metadata) > maxMetadataItems {
+		return invalid(op, "metadata", fmt.Sprintf("%d items are over the limit of %d", len(metadata), maxMetadataItems))
 	}
 	total := 0
-	for k, v := range r.Metadata {
+	for k, v := range metadata {
 		if k == "" {
 			return invalid(op, "metadata", "a key is empty; give each item a name")
 		}
@@ -106,8 +101,8 @@ func (r CreateRequest) checkMetadata(op string) *Error {
 }
 
 // hash covers what makes two requests the same: never times, never the evaluated Spec.
-func (r CreateRequest) hash() string {
-	b, err := json.Marshal([]string{r.Template, r.ChatID, r.AgentID, r.Volume, r.TTL.String()})
+func (w wanted) hash() string {
+	b, err := json.Marshal([]string{w.Template, w.ChatID, w.AgentID, w.Volume, w.TTL.String()})
 	if err != nil {
 		panic(err) // strings always marshal
 	}

@@ -9,37 +9,6 @@ import (
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
-// Status is how a session is shown: one of the lease's states, or unknown.
-type Status string
-
-// The statuses.
-const (
-	StatusCreating Status = Status(lease.Creating)
-	StatusRunning  Status = Status(lease.Running)
-	StatusStopping Status = Status(lease.Stopping)
-	StatusStopped  Status = Status(lease.Stopped)
-	StatusDeleting Status = Status(lease.Deleting)
-	StatusEnded    Status = Status(lease.Ended)
-	StatusUnknown  Status = "unknown" // its provider can't be asked; the state under it is kept
-)
-
-// Session is one chat's hold on one sandbox, as it is at one moment.
-type Session struct {
-	ID             string
-	ChatID         string
-	AgentID        string
-	Template       string
-	Provider       string
-	SandboxID      string // "" until the provider has answered
-	Status         Status
-	CreatedAt      time.Time // zero until the image is prepared
-	ExpiresAt      time.Time // likewise
-	VolumeHostPath string
-	Metadata       map[string]string
-	Endpoint       *lease.Endpoint
-	Ended          *lease.End // set when Status is ended
-}
-
 // session is the engine's object behind a Session.
 type session struct {
 	id string

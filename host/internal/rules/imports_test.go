@@ -36,7 +36,8 @@ var rules = []rule{
 	{from: "plugins", never: "host", deep: true, because: "a provider knows the host through the boundary alone"},
 	{from: "plugins", never: "sdk/launch", deep: true, because: "launching is the host's"},
 	{from: "host/internal", never: "host", except: []string{"host/internal", "host/config"}, because: "arrows run one way: host imports its rooms"},
-	{from: "host/internal/lifecycle", never: "host", except: []string{"host/internal/lease", "host/internal/lifecycle"}, because: "the engine stands on leases and the contract"},
+	{from: "host/internal/lifecycle", never: "host", except: []string{"host/internal/api", "host/internal/lease", "host/internal/lifecycle"}, because: "the engine stands on leases and the contract"},
+	{from: "host/internal/api", never: "*", except: []string{"sdk/provider"}, deep: true, because: "the words that every side shares: the standard library and the contract"},
 	{from: "host/internal/lifecycle", never: "google.golang.org/", deep: true, because: "the engine runs under testing/synctest: no gRPC"},
 	{from: "host/internal/lifecycle", never: "github.com/hashicorp/", deep: true, because: "the engine runs under testing/synctest: no HCL, no go-plugin"},
 	{from: "host/internal/lifecycle", never: "github.com/prometheus/", deep: true, because: "the engine tells an observer, not Prometheus"},
@@ -106,10 +107,10 @@ func (r rule) forbids(imported, by string, standard map[string]bool) bool {
 	if imported == "C" || standard[imported] || imported == by {
 		return false
 	}
-	if r.never == "*" {
-		return true
-	}
 	name, mine := strings.CutPrefix(imported, module)
+	if r.never == "*" {
+		return !slices.ContainsFunc(r.except, func(e string) bool { return mine && within(name, e) })
+	}
 	if !mine {
 		return strings.Contains(r.never, ".") && strings.HasPrefix(imported, r.never)
 	}
