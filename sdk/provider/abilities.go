@@ -54,16 +54,17 @@ type LogChunk struct {
 }
 
 // EventSource is an optional ability: tell at once when something happened to a
-// sandbox. Events are hints: the host asks Get for the truth, so a lost or a
-// duplicate event does no harm, and none has to be invented.
+// sandbox, and how far Prepare is with an image. Events are hints: the host asks Get for
+// the truth, so a lost or a duplicate event does no harm, and none has to be invented. A
+// provider drops progress rather than let it hold up a pull or the events of sandboxes.
 type EventSource interface {
 	// Events calls yield for each event from now on, until ctx is done or the stream
 	// breaks; it then returns the reason, never nil. It calls ready once, when no later
-	// event can be missed.
+	// event of a sandbox can be missed.
 	Events(ctx context.Context, ready func(), yield func(Event) error) error
 }
 
-// EventKind is what happened to a sandbox.
+// EventKind is what happened.
 type EventKind string
 
 // The kinds of event.
@@ -71,12 +72,18 @@ const (
 	EventStarted EventKind = "started"
 	EventExited  EventKind = "exited"
 	EventRemoved EventKind = "removed"
+
+	// EventProgress tells how far Prepare is with making an image present.
+	EventProgress EventKind = "progress"
 )
 
-// Event is a hint that a sandbox has changed.
+// Event is a hint that a sandbox has changed, or tells how far Prepare is.
 type Event struct {
-	SandboxID string
-	SessionID string // "" when the backend does not tell
+	SandboxID string // "" for progress
+	SessionID string // "" for progress, and when the backend does not tell
 	Kind      EventKind
 	At        time.Time
+
+	Image   string // of progress: as the template names it
+	Message string // of progress: one line for people
 }

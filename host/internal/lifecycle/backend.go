@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -17,8 +18,9 @@ type backend struct {
 	Backend
 	name     string
 	started  time.Time
-	creating chan struct{} // slots
-	reaping  chan struct{}
+	creating *slots
+	reaping  *slots
+	forget   context.CancelFunc // ends what looks after it; nil until that has begun
 	kick     chan struct{} // sweep soon
 	changed  chan struct{} // its status has changed
 
@@ -30,8 +32,8 @@ type backend struct {
 func newBackend(name string, b Backend, l Limits, started time.Time) *backend {
 	return &backend{
 		Backend: b, name: name, started: started,
-		creating: make(chan struct{}, l.MaxCreating),
-		reaping:  make(chan struct{}, l.MaxReaping),
+		creating: newSlots(l.MaxCreating),
+		reaping:  newSlots(l.MaxReaping),
 		kick:     make(chan struct{}, 1),
 		changed:  make(chan struct{}, 1),
 		orphans:  map[string]orphan{},

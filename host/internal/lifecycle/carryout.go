@@ -18,12 +18,10 @@ const unknownOutcomeWait = 10 * time.Second
 // The session's token is held. life ends with a cause when somebody wants it to end; the
 // call to the provider's Create is not ended by that, so that its outcome is learnt.
 func (e *Engine) carryOut(life context.Context, s *session, t Template, b *backend, ttl time.Duration) (err error) {
-	select {
-	case b.creating <- struct{}{}:
-		defer release(b.creating)
-	case <-life.Done():
+	if !b.creating.take(life.Done()) {
 		return context.Cause(life)
 	}
+	defer b.creating.release()
 	s.mu.Lock()
 	s.create.queued = false
 	s.mu.Unlock()
@@ -33,12 +31,12 @@ func (e *Engine) carryOut(life context.Context, s *session, t Template, b *backe
 	var outcome provider.Outcome
 	defer func() { op.Done(string(outcome), err) }()
 
-	late := fmt.Errorf("create_timeout of %v passed", e.limits.CreateTimeout)
-	soft, cancel := context.WithTimeoutCause(traced, e.limits.CreateTimeout, late)
+	late := fmt.Errorf("create_timeout of %v passed", e.limits().CreateTimeout)
+	soft, cancel := context.WithTimeoutCause(traced, e.limits().CreateTimeout, late)
 	defer cancel()
 	kept, cancelKept := e.detach(traced)
 	defer cancelKept(nil)
-	hard, cancelHard := context.WithTimeoutCause(kept, e.limits.CreateTimeout, late)
+	hard, cancelHard := context.WithTimeoutCause(kept, e.limits().CreateTimeout, late)
 	defer cancelHard()
 
 	spec, err := e.plan(soft, s, t, b, ttl)

@@ -17,6 +17,7 @@ type creation struct {
 	waiters   int
 	queued    bool // waits for one of the provider's creating slots
 	kept      bool // it came out well, and somebody was there to hear it
+	abandoned bool // nobody waits for it any more, and it is being torn down
 	cancel    context.CancelCauseFunc
 
 	done chan struct{} // closed when it is over
@@ -43,7 +44,7 @@ func (s *session) interruptCreate(cause error) {
 // Errors: CodeInvalidArgument, CodeNotFound (template), CodeConflict, CodeUnavailable,
 // CodeResourceExhausted, CodeSandboxStartFailed; after each of them nothing is left.
 func (e *Engine) Create(ctx context.Context, r CreateRequest) (Session, error) {
-	req, bad := normalize("create", r, e.limits.MaxTTL)
+	req, bad := normalize("create", r, e.limits().MaxTTL)
 	if bad != nil {
 		return Session{}, bad
 	}
@@ -59,19 +60,33 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (Session, error) {
 		if c != nil {
 			return e.join(ctx, s, c)
 		}
-		rec := s.record()
-		if rec.State != lease.Deleting {
+		if rec := s.record(); rec.State != lease.Deleting && !s.abandoned() {
 			return e.view(rec), nil
 		}
 		// An earlier try failed and is being cleaned up: this one comes after it.
-		select {
-		case <-s.ended:
-		case <-ctx.Done():
-			return Session{}, req.fail(CodeUnavailable, "an earlier try of this session is still being cleaned up", context.Cause(ctx))
-		case <-e.base.Done():
-			return Session{}, req.fail(CodeUnavailable, "", errStopping)
+		if err := e.awaitOut(ctx, s, req); err != nil {
+			return Session{}, err
 		}
 	}
+}
+
+// awaitOut waits until an earlier session has ended.
+func (e *Engine) awaitOut(ctx context.Context, s *session, req wanted) error {
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return req.fail(CodeUnavailable, "an earlier try of this session is still being cleaned up", context.Cause(ctx))
+	case <-e.base.Done():
+		return req.fail(CodeUnavailable, "", errStopping)
+	}
+}
+
+// abandoned reports whether the create in flight was given up by all who waited.
+func (s *session) abandoned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.create != nil && s.create.abandoned
 }
 
 // admit finds the session of an earlier call, with the create to join where one is in
@@ -85,8 +100,8 @@ func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, 
 		return s, c, err
 	}
 
-	t, ok := e.templates[req.Template]
-	if !ok {
+	t := e.template(req.Template)
+	if t == nil {
 		return nil, nil, req.fail(CodeNotFound, fmt.Sprintf("template %q is not in the configuration", req.Template), nil)
 	}
 	ttl := req.TTL
@@ -101,7 +116,7 @@ func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, 
 		}
 		volume = resolved
 	}
-	b := e.backends[t.Provider()]
+	b := e.backend(t.Provider())
 	if b == nil || b.Status().State != Ready {
 		if b == nil {
 			return nil, nil, req.fail(CodeUnavailable, fmt.Sprintf("provider %q is not configured", t.Provider()), nil)
@@ -116,6 +131,11 @@ func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, 
 	if s, c, err := e.known(req, hash); s != nil || err != nil {
 		return s, c, err
 	}
+	if req.oneOfChat {
+		if s := e.liveOfLocked(req.ChatID); s != nil {
+			return s, nil, nil // another caller was quicker
+		}
+	}
 	if e.closed {
 		return nil, nil, req.fail(CodeUnavailable, "", errStopping)
 	}
@@ -125,7 +145,7 @@ func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, 
 		Volume: req.Volume, VolumeHostPath: volume, Metadata: req.Metadata,
 		SandboxName: sandboxName(e.owner, req.SessionID), Ready: t.Ready(), State: lease.Creating,
 	}
-	if full := e.counts.room(rec, e.limits.MaxSessions, t.Limits()); full != "" {
+	if full := e.counts.room(rec, e.limits().MaxSessions, t.Limits()); full != "" {
 		return nil, nil, req.fail(CodeResourceExhausted, full, nil)
 	}
 	before := e.sessions[req.SessionID]
@@ -153,6 +173,10 @@ func (e *Engine) known(req wanted, hash string) (*session, *creation, error) {
 	}
 	s.mu.Lock()
 	rec, c := s.rec, s.create
+	if rec.RequestHash == hash && c != nil && c.abandoned {
+		s.mu.Unlock()
+		return s, nil, nil
+	}
 	if rec.RequestHash == hash && c != nil && (rec.State == lease.Creating || rec.State == lease.Running) {
 		c.waiters++
 		s.mu.Unlock()
@@ -196,6 +220,7 @@ func (e *Engine) join(ctx context.Context, s *session, c *creation) (Session, er
 		c.waiters--
 	}
 	abandoned := !kept && c.waiters == 0 && !c.recovered && (queued || minted)
+	c.abandoned = c.abandoned || abandoned
 	s.mu.Unlock()
 	if abandoned {
 		s.interruptCreate(errLeft)
@@ -206,7 +231,7 @@ func (e *Engine) join(ctx context.Context, s *session, c *creation) (Session, er
 		return e.came(s, c)
 	case queued:
 		return Session{}, fail(CodeResourceExhausted,
-			fmt.Sprintf("max_creating is %d, and so many sandboxes are being created", e.limits.MaxCreating), context.Cause(ctx))
+			fmt.Sprintf("max_creating is %d, and so many sandboxes are being created", e.limits().MaxCreating), context.Cause(ctx))
 	case minted:
 		return Session{}, fail(CodeUnavailable, "the caller left before the sandbox was ready; it is torn down", context.Cause(ctx))
 	default:
@@ -267,5 +292,6 @@ func (s *session) keep() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.create.kept = s.create.waiters > 0 || !s.create.minted
+	s.create.abandoned = !s.create.kept
 	return s.create.kept
 }

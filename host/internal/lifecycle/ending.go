@@ -24,7 +24,7 @@ func (e *Engine) end(s *session, exit *provider.Exit) {
 	if err != nil {
 		e.log.Error("a terminal record could not be written; it is tried again", "session_id", s.id, "reason", end.Reason, "err", err)
 	}
-	e.show(s, rec, err != nil, func() { s.forget = e.clock.now().Add(e.limits.EndedRetention) })
+	e.show(s, rec, err != nil, func() { s.forget = e.clock.now().Add(e.limits().EndedRetention) })
 	e.reschedule(s)
 	e.mu.Lock()
 	e.counts.remove(rec)

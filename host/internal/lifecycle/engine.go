@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
@@ -50,9 +51,9 @@ var (
 // Attach, and Run it. The verbs may be called from any goroutine once New has returned.
 type Engine struct {
 	owner     string
-	limits    Limits
+	policy    atomic.Pointer[policy]
+	backends  atomic.Pointer[map[string]*backend]
 	store     lease.Store
-	templates map[string]Template
 	prober    Prober
 	observer  Observer
 	log       *slog.Logger
@@ -72,8 +73,9 @@ type Engine struct {
 	mu       sync.Mutex
 	closed   bool
 	sessions map[string]*session
-	backends map[string]*backend
 	counts   counts
+	loops    context.Context // of Run; nil before it
+	looking  sync.WaitGroup  // what runs under loops
 }
 
 // New makes an engine and reads the leases. Nothing happens to any session before Run.
@@ -85,24 +87,17 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	c := newClock(o.Suspended)
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e := &Engine{
-		owner: o.Owner, limits: o.Limits, store: o.Store, prober: o.Prober,
+		owner: o.Owner, store: o.Store, prober: o.Prober,
 		observer: o.Observer, log: o.Logger, clock: c, started: time.Now(),
 		schedule: newSchedule(c.now), base: base, cancel: cancel, closing: make(chan struct{}),
-		templates: map[string]Template{}, sessions: map[string]*session{},
-		backends: map[string]*backend{}, counts: newCounts(),
+		sessions: map[string]*session{}, counts: newCounts(),
 	}
-	for _, t := range o.Templates {
-		e.templates[t.Name()] = t
-	}
+	e.policy.Store(newPolicy(o.Limits, o.Templates))
+	e.backends.Store(&map[string]*backend{})
 	for _, rec := range records {
 		e.remember(rec)
 	}
 	return e, nil
-}
-
-// Attach gives the engine a provider's backend. It is called before Run, once for each.
-func (e *Engine) Attach(name string, b Backend) {
-	e.backends[name] = newBackend(name, b, e.limits, e.started)
 }
 
 // Run keeps the deadlines and sweeps until ctx is done. It then refuses new creates,
@@ -111,14 +106,15 @@ func (e *Engine) Attach(name string, b Backend) {
 func (e *Engine) Run(ctx context.Context, grace time.Duration) {
 	loops, stop := context.WithCancel(e.base)
 	defer stop()
-	var running sync.WaitGroup
-	running.Go(func() { e.schedule.run(loops, e.attend) })
-	running.Go(func() { e.tick(loops, e.noticeSleep) })
-	running.Go(func() { e.tick(loops, func() { e.saveUnsaved(loops) }) })
-	for _, b := range e.backends {
-		running.Go(func() { e.follow(loops, b) })
-		running.Go(func() { e.sweeper(loops, b) })
+	e.mu.Lock()
+	e.loops = loops
+	e.looking.Go(func() { e.schedule.run(loops, e.attend) })
+	e.looking.Go(func() { e.tick(loops, e.noticeSleep) })
+	e.looking.Go(func() { e.tick(loops, func() { e.saveUnsaved(loops) }) })
+	for _, b := range *e.backends.Load() {
+		e.look(b)
 	}
+	e.mu.Unlock()
 
 	<-ctx.Done()
 	e.mu.Lock()
@@ -132,7 +128,7 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) {
 	close(e.closing)
 	e.mu.Unlock()
 	stop()
-	running.Wait()
+	e.looking.Wait()
 
 	done := make(chan struct{})
 	go func() { e.work.Wait(); close(done) }()
@@ -170,7 +166,7 @@ func (e *Engine) remember(rec lease.Record) {
 	s.written = e.started.Add(-1) // in an earlier life
 	if rec.State == lease.Ended {
 		close(s.ended)
-		s.forget = e.clock.at(rec.Ended.At.Add(e.limits.EndedRetention))
+		s.forget = e.clock.at(rec.Ended.At.Add(e.limits().EndedRetention))
 		e.sessions[s.id] = s
 		e.schedule.set(s, s.forget)
 		return
@@ -231,7 +227,7 @@ func (e *Engine) lookup(op, id string) (*session, error) {
 }
 
 // backendOf returns the session's backend; nil when its provider is no longer configured.
-func (e *Engine) backendOf(rec lease.Record) *backend { return e.backends[rec.Provider] }
+func (e *Engine) backendOf(rec lease.Record) *backend { return e.backend(rec.Provider) }
 
 func (e *Engine) fence(rec lease.Record) provider.Fence {
 	return provider.Fence{Owner: e.owner, SessionID: rec.SessionID}

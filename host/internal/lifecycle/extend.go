@@ -31,8 +31,8 @@ func (e *Engine) Extend(ctx context.Context, id string, req ExtendRequest) (Sess
 		return Session{}, invalid(op, "by", fmt.Sprintf("%v is not positive; an extension never shortens", req.By))
 	case req.By != 0 && req.By < time.Microsecond:
 		return Session{}, invalid(op, "by", fmt.Sprintf("%v is too short; give at least 1µs", req.By))
-	case req.By > e.limits.MaxLifetime:
-		return Session{}, invalid(op, "by", fmt.Sprintf("%v is over max_lifetime %v", req.By, e.limits.MaxLifetime))
+	case req.By > e.limits().MaxLifetime:
+		return Session{}, invalid(op, "by", fmt.Sprintf("%v is over max_lifetime %v", req.By, e.limits().MaxLifetime))
 	}
 	select {
 	case <-s.planned: // until then there is no deadline to push
@@ -90,10 +90,10 @@ func (e *Engine) extended(s *session, rec lease.Record, req ExtendRequest) (wall
 		return bad
 	}
 	switch {
-	case mono.Sub(now) > e.limits.MaxTTL:
-		return wall, mono, over("max_ttl", e.limits.MaxTTL, time.Now().Add(e.limits.MaxTTL))
-	case wall.Sub(rec.CreatedAt) > e.limits.MaxLifetime:
-		return wall, mono, over("max_lifetime", e.limits.MaxLifetime, rec.CreatedAt.Add(e.limits.MaxLifetime))
+	case mono.Sub(now) > e.limits().MaxTTL:
+		return wall, mono, over("max_ttl", e.limits().MaxTTL, time.Now().Add(e.limits().MaxTTL))
+	case wall.Sub(rec.CreatedAt) > e.limits().MaxLifetime:
+		return wall, mono, over("max_lifetime", e.limits().MaxLifetime, rec.CreatedAt.Add(e.limits().MaxLifetime))
 	}
 	return wall, mono, nil
 }

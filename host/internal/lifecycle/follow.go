@@ -7,7 +7,7 @@ import (
 
 // BackendChanged is told of a provider's new status. It returns at once.
 func (e *Engine) BackendChanged(providerName string, _ BackendStatus) {
-	if b := e.backends[providerName]; b != nil {
+	if b := e.backend(providerName); b != nil {
 		poke(b.changed)
 	}
 }

@@ -3,13 +3,19 @@ package lifecycle
 import (
 	"context"
 
+	"github.com/berth-dev/berth/host/internal/api"
 	"github.com/berth-dev/berth/host/internal/lease"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
 // SandboxEvent is told of an event of the provider. It is a hint: the sandbox is asked
-// about, unless the engine itself is ending it.
+// about, unless the engine itself is ending it. Progress with an image is passed on to the
+// watchers.
 func (e *Engine) SandboxEvent(providerName string, ev provider.Event) {
+	if ev.Kind == provider.EventProgress {
+		e.hub.progress(api.Progress{Provider: providerName, Image: ev.Image, Message: ev.Message})
+		return
+	}
 	for _, s := range e.eventTargets(ev) {
 		s.mu.Lock()
 		state := s.rec.State
@@ -43,7 +49,7 @@ func (e *Engine) eventTargets(ev provider.Event) []*session {
 
 // EventsBroken is told that events may be missing: a sweep looks, at most once a second.
 func (e *Engine) EventsBroken(providerName string) {
-	if b := e.backends[providerName]; b != nil {
+	if b := e.backend(providerName); b != nil {
 		poke(b.kick)
 	}
 }

@@ -70,19 +70,17 @@ func (e *Engine) judgeOrphan(b *backend, sb provider.Sandbox, sent time.Time) {
 		b.orphans[sb.ID] = orphan{first: sent}
 		return
 	}
-	if sent.Sub(o.first) < e.limits.SweepInterval || sent.Sub(sb.CreatedAt) <= e.limits.CreateTimeout {
+	if sent.Sub(o.first) < e.limits().SweepInterval || sent.Sub(sb.CreatedAt) <= e.limits().CreateTimeout {
 		return
 	}
 	e.spawn(func() { e.deleteOrphan(b, sb) })
 }
 
 func (e *Engine) deleteOrphan(b *backend, sb provider.Sandbox) {
-	select {
-	case b.reaping <- struct{}{}:
-		defer release(b.reaping)
-	case <-e.closing:
+	if !b.reaping.take(e.closing) {
 		return
 	}
+	defer b.reaping.release()
 	rec := e.orphanRecord(b, sb)
 	if e.reachable(b, rec, "delete") != nil || e.sameBackend(e.base, b, rec) != nil || e.claimed(sb) {
 		return // the next sweep finds it again

@@ -1,11 +1,9 @@
 package lifecycle
 
 import (
-	"cmp"
 	"context"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/berth-dev/berth/host/internal/lease"
 )
@@ -23,6 +21,15 @@ func (e *Engine) Get(id string) (Session, error) {
 // List answers from memory, oldest first. It asks no provider. Errors:
 // CodeInvalidArgument.
 func (e *Engine) List(f Filter) ([]Session, error) {
+	want, err := selects(f)
+	if err != nil {
+		return nil, err
+	}
+	return e.snapshot(want), nil
+}
+
+// selects checks a filter and makes a function of it.
+func selects(f Filter) (func(Session) bool, error) {
 	if f.ChatID != "" {
 		id, err := canonicalID(f.ChatID)
 		if err != nil {
@@ -34,13 +41,13 @@ func (e *Engine) List(f Filter) ([]Session, error) {
 	if !slices.Contains(known, f.Status) {
 		return nil, invalid("list", "status", "\""+clip(string(f.Status), 64)+"\" is none; give one of creating, running, stopping, stopped, deleting, ended, unknown")
 	}
-	return e.snapshot(func(v Session) bool {
+	return func(v Session) bool {
 		return (f.All || f.Status == StatusEnded || v.Status != StatusEnded) &&
 			(f.ChatID == "" || v.ChatID == f.ChatID) &&
 			(f.AgentID == "" || v.AgentID == f.AgentID) &&
 			(f.Template == "" || v.Template == f.Template) &&
 			(f.Status == "" || v.Status == f.Status)
-	}), nil
+	}, nil
 }
 
 // Watch yields a snapshot, terminal records included, then synced, then an event for
@@ -57,9 +64,7 @@ func (e *Engine) snapshot(want func(Session) bool) []Session {
 			list = append(list, v)
 		}
 	}
-	slices.SortFunc(list, func(a, b Session) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(list, func(a, b Session) int { return placeOfSession(a).compare(placeOfSession(b)) })
 	return list
 }
 

@@ -87,7 +87,7 @@ func (e *Engine) recoverAbsent(ctx context.Context, s *session, b *backend, rec 
 	s.mu.Lock()
 	lists := s.absent
 	s.mu.Unlock()
-	if lists < 2 || time.Since(e.started) < e.limits.CreateTimeout {
+	if lists < 2 || time.Since(e.started) < e.limits().CreateTimeout {
 		return nil // the next sweep looks again
 	}
 	if err := e.sameBackend(ctx, b, rec); err != nil {

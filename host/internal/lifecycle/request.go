@@ -26,7 +26,8 @@ const (
 // wanted is a checked request for a session, and the verb that brought it.
 type wanted struct {
 	CreateRequest
-	op string
+	op        string
+	oneOfChat bool // nothing is admitted while the chat has a live session
 }
 
 func (w wanted) fail(code Code, message string, cause error) *Error {
@@ -74,7 +75,7 @@ func normalize(op string, r CreateRequest, maxTTL time.Duration) (wanted, *Error
 		bad.ChatID, bad.SessionID = r.ChatID, r.SessionID
 		return wanted{}, bad
 	}
-	return wanted{r, op}, nil
+	return wanted{CreateRequest: r, op: op}, nil
 }
 
 func checkMetadata(op string, metadata map[string]string) *Error {

@@ -27,6 +27,7 @@ type session struct {
 	exit      *provider.Exit // seen at a stop, kept for the end
 	suspect   bool           // a list or an event says that it is not as its record says
 	absent    int            // complete lists in a row without it, while recovering
+	confirmed time.Time      // when the provider was last asked for Ensure, and said that it runs
 	written   time.Time      // when the last write of the record was acknowledged
 	unsaved   bool           // the visible record is newer than the one on disk
 	tries     int            // failed tries to finish what is intended

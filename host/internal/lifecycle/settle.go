@@ -62,17 +62,15 @@ func (e *Engine) attendOnce(s *session) {
 		s.mu.Unlock()
 		return // woken when the provider is back
 	}
-	slots := b.reaping
+	turns := b.reaping
 	if recovering {
-		slots = b.creating // readiness may take long, and must not keep the reaper waiting
+		turns = b.creating // readiness may take long, and must not keep the reaper waiting
 		e.schedule.set(s, s.dueTime())
 	}
-	select {
-	case slots <- struct{}{}:
-		defer release(slots)
-	case <-e.closing:
+	if !turns.take(e.closing) {
 		return
 	}
+	defer turns.release()
 	if err := e.settleNow(e.base, s); err != nil {
 		e.log.Warn("not done; it is tried again", "session_id", s.id, "state", s.record().State, "err", err)
 	}

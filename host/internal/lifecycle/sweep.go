@@ -15,7 +15,8 @@ const (
 
 // sweeper sweeps one provider every sweep_interval, and when an event stream broke.
 func (e *Engine) sweeper(ctx context.Context, b *backend) {
-	interval := time.NewTicker(e.limits.SweepInterval)
+	every := e.limits().SweepInterval
+	interval := time.NewTicker(every)
 	defer interval.Stop()
 	var last time.Time
 	for {
@@ -24,6 +25,10 @@ func (e *Engine) sweeper(ctx context.Context, b *backend) {
 			return
 		case <-interval.C:
 		case <-b.kick:
+			if now := e.limits().SweepInterval; now != every {
+				every = now
+				interval.Reset(every)
+			}
 			select {
 			case <-time.After(time.Until(last.Add(sweepAtMost))):
 			case <-ctx.Done():
@@ -43,7 +48,7 @@ func (e *Engine) sweeper(ctx context.Context, b *backend) {
 
 // Reconcile makes a new generation's list and what is known agree. See [Supervised].
 func (e *Engine) Reconcile(ctx context.Context, providerName string, p provider.Provider) error {
-	b := e.backends[providerName]
+	b := e.backend(providerName)
 	if b == nil {
 		return &Error{Code: CodeInternal, Op: "reconcile", Message: "provider " + providerName + " is not attached"}
 	}

@@ -100,13 +100,13 @@ func (e *Engine) remove(ctx context.Context, b *backend, rec lease.Record, id st
 
 // halt stops a sandbox and remembers how it ended. It reports whether it was there.
 func (e *Engine) halt(ctx context.Context, s *session, b *backend, rec lease.Record) (there bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, e.limits.StopGrace+stopMargin)
+	ctx, cancel := context.WithTimeout(ctx, e.limits().StopGrace+stopMargin)
 	defer cancel()
 	ctx, op := e.observer.Operation(ctx, b.name, "stop", OperationIDs{SessionID: rec.SessionID, ChatID: rec.ChatID, SandboxID: rec.SandboxID})
 	var answer provider.Stopped
 	defer func() { op.Done(string(answer.Outcome), err) }()
 	soft, end := s.interruptible(ctx)
-	answer, err = b.Stop(soft, provider.StopRequest{ID: rec.SandboxID, Fence: e.fence(rec), Grace: e.limits.StopGrace})
+	answer, err = b.Stop(soft, provider.StopRequest{ID: rec.SandboxID, Fence: e.fence(rec), Grace: e.limits().StopGrace})
 	end()
 	op.Measured()
 	if err != nil {
