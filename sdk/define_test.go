@@ -124,7 +124,7 @@ func TestDecode(t *testing.T) {
 	for in, words := range map[string]string{
 		`{"x":1}`:             `"x" is no setting`,
 		`{"d":"soon"}`:        `d: time: invalid duration "soon"`,
-		`{"z":"5"}`:           `z: "5" has no unit`,
+		`{"z":"5"}`:           `z: "5" is no size in whole bytes with a unit: Write "5B" for bytes`,
 		`{"z":"-1B"}`:         `z: "-1B" is no size`,
 		`{"z":"0.5B"}`:        `z: "0.5B" is no size`,
 		`{"z":"NaNB"}`:        `is no size`,

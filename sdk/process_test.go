@@ -72,7 +72,8 @@ type process struct {
 	done     chan struct{} // closed when it has ended
 }
 
-func start(t *testing.T) *process {
+// start starts a plugin, with more variables, and configures it.
+func start(t *testing.T, env ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -92,8 +93,8 @@ func start(t *testing.T) *process {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(self), lifeline: w, release: release, stderr: make(chan string, 1000), done: make(chan struct{})}
-	p.cmd.Env = []string{pluginMode + "=1", wire.Handshake.MagicCookieKey + "=" + wire.Handshake.MagicCookieValue,
-		wire.LifelineEnv + "=3", "PLUGIN_PROTOCOL_VERSIONS=1", "PLUGIN_UNIX_SOCKET_DIR=" + dir, "BERTH_TEST_RELEASE=" + p.release}
+	p.cmd.Env = append([]string{pluginMode + "=1", wire.Handshake.MagicCookieKey + "=" + wire.Handshake.MagicCookieValue,
+		wire.LifelineEnv + "=3", "PLUGIN_PROTOCOL_VERSIONS=1", "PLUGIN_UNIX_SOCKET_DIR=" + dir, "BERTH_TEST_RELEASE=" + p.release}, env...)
 	p.cmd.ExtraFiles = []*os.File{r}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := p.cmd.StdoutPipe()

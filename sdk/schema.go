@@ -1,11 +1,9 @@
 package sdk
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,28 +11,37 @@ import (
 )
 
 // SchemaOf derives a schema from a struct's tags. It panics, naming the field, when one
-// can't be described.
+// can't be described, or has a tag that would not be kept.
 //
 // Each exported field is a setting with the tag
 //
 //	berth:"name,optional"    or    berth:"name,required"    and after them ",sensitive"
 //
-// and, where they make sense, default, oneof (comma separated), min, max, pattern (RE2)
-// and doc. The types are string, bool, int64, float64, [time.Duration], [Bytes],
-// []string and map[string]string. A struct is a block that may be there once, a pointer
-// to one is nil when it is not there, and a slice of structs is a block that may be
-// there any number of times.
-func SchemaOf[T any]() provider.Schema { return schemaOf(reflect.TypeFor[T]()) }
+// and these, where they make sense:
+//
+//	doc         one or two sentences for people
+//	default     on an optional attribute; lists and maps as JSON
+//	oneof       the values allowed, comma separated: for string and the elements of []string
+//	pattern     what must match (RE2), without oneof: for string and the elements of []string
+//	min, max    inclusive: for int64, float64, [time.Duration] ("5s") and [Bytes] ("4KiB")
+//
+// The types are string, bool, int64, float64, [time.Duration], [Bytes], []string and
+// map[string]string. A struct is a block that may be there once, a pointer to one is nil
+// when it is not there, and a slice of structs is a block that may be there any number of
+// times. A block can't contain itself. Of the rest it takes doc, and required: for a
+// struct, where something in it is required too.
+func SchemaOf[T any]() provider.Schema { return schemaOf(reflect.TypeFor[T](), nil) }
 
-func schemaOf(t reflect.Type) provider.Schema {
+// schemaOf describes t, which is a block inside the structs of outer.
+func schemaOf(t reflect.Type, outer []reflect.Type) provider.Schema {
 	if t.Kind() != reflect.Struct {
 		panic(fmt.Sprintf("sdk: settings are a struct with tags, not %s", t))
 	}
+	outer = append(slices.Clip(outer), t)
 	var s provider.Schema
 	for _, f := range fieldsOf(t) {
 		if f.block != nil {
-			s.Blocks = append(s.Blocks, provider.Block{Name: f.name, Doc: f.doc, Repeated: f.repeated,
-				Required: f.required, Schema: schemaOf(f.block)})
+			s.Blocks = append(s.Blocks, f.schemaBlock(outer))
 			continue
 		}
 		s.Attributes = append(s.Attributes, f.attribute())
@@ -54,6 +61,7 @@ type field struct {
 	typ      provider.Type // of an attribute
 	block    reflect.Type  // of a block
 	repeated bool
+	nilable  bool // a block that is nil when it is not there
 }
 
 var attributeTypes = map[reflect.Type]provider.Type{
@@ -79,6 +87,9 @@ func fieldsOf(t reflect.Type) []field {
 				continue
 			}
 			panic(fmt.Sprintf("sdk: %s.%s has no berth tag; write berth:\"-\" to leave it out", t, sf.Name))
+		}
+		if !sf.IsExported() {
+			panic(fmt.Sprintf("sdk: %s.%s has a berth tag but is not exported; begin its name with a capital letter", t, sf.Name))
 		}
 		parts := strings.Split(tag, ",")
 		f := field{index: i, name: parts[0], doc: sf.Tag.Get("doc"), tag: sf.Tag, where: t.String() + "." + sf.Name}
@@ -118,68 +129,10 @@ func (f *field) resolve(t reflect.Type) {
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
 		f.block, f.repeated = t.Elem(), true
 	case t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct:
-		f.block = t.Elem()
+		f.block, f.nilable = t.Elem(), true
 	case t.Kind() == reflect.Struct:
 		f.block = t
 	default:
 		panic(fmt.Sprintf("sdk: %s: a setting can't be of type %s", f.where, t))
 	}
-}
-
-func (f *field) attribute() provider.Attribute {
-	a := provider.Attribute{Name: f.name, Type: f.typ, Doc: f.doc, Required: f.required, Sensitive: f.sensitive,
-		Pattern: f.tag.Get("pattern")}
-	if list := f.tag.Get("oneof"); list != "" {
-		a.OneOf = strings.Split(list, ",")
-	}
-	if text, ok := f.tag.Lookup("default"); ok {
-		a.Default = f.json(text)
-	}
-	a.Min, a.Max = f.bound("min"), f.bound("max")
-	return a
-}
-
-// json is a default as it travels.
-func (f *field) json(text string) []byte {
-	quoted := []provider.Type{provider.TypeString, provider.TypeDuration, provider.TypeBytes}
-	raw := []byte(text)
-	if slices.Contains(quoted, f.typ) {
-		raw, _ = json.Marshal(text) // a string always marshals
-	}
-	probe := reflect.New(goType(f.typ)).Elem()
-	if err := decodeAttribute(probe, raw); err != nil {
-		panic(fmt.Sprintf("sdk: %s: default %q: %v", f.where, text, err))
-	}
-	return raw
-}
-
-func goType(typ provider.Type) reflect.Type {
-	for t, name := range attributeTypes {
-		if name == typ {
-			return t
-		}
-	}
-	panic("sdk: no Go type for " + string(typ))
-}
-
-// bound reads min or max: a number, or for durations and sizes also "5s" and "4KiB".
-func (f *field) bound(tag string) *float64 {
-	text, ok := f.tag.Lookup(tag)
-	if !ok {
-		return nil
-	}
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil && f.typ == provider.TypeDuration {
-		var d time.Duration
-		d, err = time.ParseDuration(text)
-		n = d.Seconds()
-	} else if err != nil && f.typ == provider.TypeBytes {
-		var b Bytes
-		b, err = ParseBytes(text)
-		n = float64(b)
-	}
-	if err != nil {
-		panic(fmt.Sprintf("sdk: %s: %s %q is no number", f.where, tag, text))
-	}
-	return &n
 }

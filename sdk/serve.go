@@ -3,11 +3,10 @@ package sdk
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
-	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -61,13 +60,14 @@ func serve(p provider.Plugin) int {
 		log.Error("spans can't be exported", "err", err)
 		return 1
 	}
-	flush := func() {
+	// Serving ends while SIGTERM is still dealt with: who comes second waits for the first.
+	flush := sync.OnceFunc(func() {
 		bounded, cancel := context.WithTimeout(ctx, flushFor)
 		defer cancel()
 		if err := shutdown(bounded); err != nil {
 			log.Warn("some spans were not exported", "err", err)
 		}
-	}
+	})
 	if e, ok := p.(environed); ok {
 		e.use(Env{Logger: log, TracerProvider: tracer})
 	}
@@ -90,30 +90,6 @@ func serve(p provider.Plugin) int {
 		return 1
 	}
 	return 0
-}
-
-// watchLifeline ends the process at once when the host is gone: then the descriptor that
-// the host holds the other end of is at its end. Without the variable there is none.
-func watchLifeline() error {
-	text, ok := os.LookupEnv(wire.LifelineEnv)
-	if !ok {
-		return nil
-	}
-	os.Unsetenv(wire.LifelineEnv) // it is not for what this process starts
-	fd, err := strconv.Atoi(text)
-	if err != nil || fd <= 2 {
-		return fmt.Errorf("%s is %q, which is no descriptor", wire.LifelineEnv, text)
-	}
-	syscall.CloseOnExec(fd)
-	f := os.NewFile(uintptr(fd), "lifeline")
-	if f == nil {
-		return fmt.Errorf("%s: descriptor %d is not open", wire.LifelineEnv, fd)
-	}
-	go func() {
-		io.Copy(io.Discard, f) // until the end of file
-		os.Exit(0)
-	}()
-	return nil
 }
 
 // drainOnTerm ends the process at SIGTERM, when the calls in flight are done and their

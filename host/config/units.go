@@ -1,11 +1,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
-	"math/big"
 	"regexp"
-	"strings"
 	"time"
+
+	"github.com/berth-dev/berth/sdk/bytesize"
 )
 
 // maxDuration keeps arithmetic on times far from its ends.
@@ -14,7 +15,6 @@ const maxDuration = 10 * 365 * 24 * time.Hour
 var (
 	bareNumber  = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
 	daysOrWeeks = regexp.MustCompile(`^([0-9]{1,4})([dw])$`)
-	sizePattern = regexp.MustCompile(`^([0-9]{1,18}(?:\.[0-9]{1,18})?) ?([A-Za-z]*)$`)
 )
 
 // parseDuration reads a duration as Go writes it. The limit is not "" when it can't.
@@ -39,34 +39,17 @@ func parseDuration(text string) (d time.Duration, limit, remedy string) {
 	return 0, limit, remedy
 }
 
-// The units of sizes. Those that some read as powers of ten and some as powers of two
-// are refused.
+// sizeUnits are the units in which sizes are shown.
 var sizeUnits = map[string]int64{"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 // parseSize reads a size such as "512MiB" or "1.5GiB". The limit is not "" when it can't.
 func parseSize(text string) (bytes int64, limit, remedy string) {
-	limit = "a size in whole bytes with a unit"
-	remedy = "The units are B, KiB, MiB, GiB and TiB, as in \"512MiB\"."
-	m := sizePattern.FindStringSubmatch(text)
-	if m == nil {
-		return 0, limit, remedy
+	bytes, err := bytesize.Parse(text)
+	if err == nil {
+		return bytes, "", ""
 	}
-	unit, known := sizeUnits[m[2]]
-	if !known {
-		if letter := strings.ToUpper(strings.TrimRight(m[2], "iIbB")); len(letter) == 1 && strings.Contains("KMGT", letter) {
-			remedy = fmt.Sprintf("Write \"%s%siB\". The units are B, KiB, MiB, GiB and TiB.", m[1], letter)
-		} else if m[2] == "" {
-			remedy = fmt.Sprintf("Write \"%sB\" for bytes. The units are B, KiB, MiB, GiB and TiB.", m[1])
-		}
-		return 0, limit, remedy
+	if bad, ok := errors.AsType[*bytesize.Error](err); ok {
+		remedy = bad.Remedy
 	}
-	n, ok := new(big.Rat).SetString(m[1])
-	if !ok {
-		return 0, limit, remedy
-	}
-	n.Mul(n, new(big.Rat).SetInt64(unit))
-	if !n.IsInt() || !n.Num().IsInt64() {
-		return 0, limit, "It comes to " + n.FloatString(3) + " bytes."
-	}
-	return n.Num().Int64(), "", ""
+	return 0, "a size in whole bytes with a unit", remedy
 }
