@@ -234,12 +234,29 @@ func (h *Host) Create(ctx context.Context, req CreateRequest) (Session, error) {
 	return h.engine.Create(ctx, req)
 }
 
+// Ensure answers with the chat's newest creating or running session, once its provider has
+// confirmed that it runs, and with its deadline pushed to at least now + TTL, as far as
+// max_lifetime allows; or makes a new one. Concurrent callers get the same. While the
+// provider is away the answer is CodeUnavailable, never a second sandbox.
+//
+// Errors: those of Create; CodeConflict, with the session, also when the one that is there
+// has another template, agent or volume.
+func (h *Host) Ensure(ctx context.Context, req CreateRequest) (Session, error) {
+	return h.engine.Ensure(ctx, req)
+}
+
 // Get answers from memory, for living sessions and for terminal records.
 // Errors: CodeInvalidArgument, CodeNotFound.
 func (h *Host) Get(_ context.Context, id string) (Session, error) { return h.engine.Get(id) }
 
 // List answers from memory, oldest first. Errors: CodeInvalidArgument.
 func (h *Host) List(_ context.Context, f Filter) ([]Session, error) { return h.engine.List(f) }
+
+// ListPage answers from memory with a part of what List would, and the cursor for the next
+// part; nil when this was the last. Errors: CodeInvalidArgument.
+func (h *Host) ListPage(_ context.Context, f Filter, page Page) ([]Session, *Cursor, error) {
+	return h.engine.ListPage(f, page)
+}
 
 // Extend pushes a session's deadline later, and never shortens. The new deadline is on
 // disk when it returns.
@@ -264,6 +281,15 @@ func (h *Host) Delete(ctx context.Context, id string) error { return h.engine.De
 // Watch yields a snapshot, then synced, then an event for each change, until ctx is
 // done. A watcher that lags too far behind gets resync, and the sequence ends.
 func (h *Host) Watch(ctx context.Context) iter.Seq[Event] { return h.engine.Watch(ctx) }
+
+// Logs yields what a session's sandbox printed; with Follow until the sandbox has ended. It
+// returns yield's error when there is one.
+//
+// Errors: CodeInvalidArgument, CodeNotFound (no such session, or no sandbox yet or any
+// more), CodeUnavailable, CodeUnsupported.
+func (h *Host) Logs(ctx context.Context, id string, req LogsRequest, yield func(LogChunk) error) error {
+	return h.engine.Logs(ctx, id, req, yield)
+}
 
 func (h *Host) counts() []metrics.SessionCount {
 	var list []metrics.SessionCount
