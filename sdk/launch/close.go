@@ -5,15 +5,21 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"github.com/berth-dev/berth/sdk/provider"
 )
 
 // Kill sends SIGKILL to the process and its group, and returns at once. Done follows.
-func (p *Process) Kill() { p.child.kill() }
+func (p *Process) Kill() {
+	p.killed.Store(true)
+	p.child.kill()
+}
 
 // Close ends the process: it drains the calls in flight, sends SIGTERM, then SIGKILL to
 // the group, each step bounded, and returns when the process and all that belonged to it
 // is gone. When ctx is done the steps that are left are skipped, but for SIGKILL. It may
-// be called again, and after Kill. The error is for a process that survived SIGKILL.
+// be called again. After Kill, or the process's own end, nothing is drained: Close only
+// waits. The error is for a process that survived SIGKILL.
 func (p *Process) Close(ctx context.Context) error {
 	p.closing.Do(func() { p.terminate(ctx) })
 	p.child.kill()
@@ -28,12 +34,18 @@ func (p *Process) Close(ctx context.Context) error {
 }
 
 // terminate asks the process politely to end, and returns when it has, or when its time
-// is up.
+// is up. Of a process that was killed, or has ended, nothing is asked.
 func (p *Process) terminate(ctx context.Context) {
+	if p.killed.Load() || p.Err() != nil {
+		return
+	}
 	drain, cancel := context.WithTimeout(ctx, p.opts.DrainTimeout)
 	err := p.plugin.Drain(drain)
 	cancel()
-	if err != nil && p.Err() == nil {
+	if p.killed.Load() {
+		return // meanwhile
+	}
+	if err != nil && !p.ending(ctx, err) {
 		p.opts.Logger.Warn("the plugin did not drain", "plugin", p.opts.Name, "error", err)
 	}
 	p.child.signal(syscall.SIGTERM, false)
@@ -45,4 +57,20 @@ func (p *Process) terminate(ctx context.Context) {
 	case <-timer.C:
 		p.opts.Logger.Warn("the plugin ignored SIGTERM and is killed", "plugin", p.opts.Name, "after", p.opts.TermTimeout)
 	}
+}
+
+// ending reports whether a call failed because the process ends by itself, as all do that
+// get the SIGTERM of a service manager. The broken connection is known before the exit.
+func (p *Process) ending(ctx context.Context, err error) bool {
+	if provider.ClassOf(err) != provider.Unavailable {
+		return false // it still answers, or hangs
+	}
+	timer := time.NewTimer(exitNotice)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return p.Err() != nil
 }

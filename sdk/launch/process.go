@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -22,6 +23,7 @@ type Process struct {
 
 	socketDir string // made and removed by go-plugin
 
+	killed   atomic.Bool // by Kill: what politeness is left is skipped
 	closing  sync.Once
 	done     chan struct{} // closed when the process has ended and its last words are in
 	released chan struct{} // closed when everything that belonged to it is gone

@@ -2,6 +2,7 @@ package supervisor_test
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,6 +22,7 @@ type bench struct {
 	launcher *launcher
 	engine   *engine
 	observer *observer
+	journal  *journal
 	end      context.CancelFunc
 	ended    chan error
 }
@@ -31,9 +33,9 @@ func bubble(t *testing.T, s settings, f func(t *testing.T, b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		backend := mem.NewBackend("A")
 		b := &bench{t: t, backend: backend, launcher: &launcher{backend: backend},
-			engine: &engine{}, observer: &observer{}, ended: make(chan error, 1)}
+			engine: &engine{}, observer: &observer{}, journal: &journal{}, ended: make(chan error, 1)}
 		made, err := supervisor.New(supervisor.Options{Name: "mock", Launcher: b.launcher, Settings: s,
-			Owner: "owner", Engine: b.engine, Observer: b.observer})
+			Owner: "owner", Engine: b.engine, Observer: b.observer, Logger: slog.New(b.journal)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,8 @@ import (
 // can run in virtual time.
 type launcher struct {
 	backend *mem.Backend
-	print   atomic.Value // string: the binary's fingerprint
+	print   atomic.Value                          // string: the binary's fingerprint
+	change  func(*mem.Provider) provider.Provider // nil: none
 
 	mu    sync.Mutex
 	fail  error // of each launch
@@ -32,7 +33,7 @@ func (l *launcher) Launch(context.Context) (supervisor.Instance, error) {
 	if l.fail != nil {
 		return nil, l.fail
 	}
-	x := &life{plugin: mem.Plugin(l.backend), done: make(chan struct{})}
+	x := &life{plugin: changed{mem.Plugin(l.backend), l.backend, l.change}, done: make(chan struct{})}
 	l.lives = append(l.lives, x)
 	return x, nil
 }
@@ -58,6 +59,20 @@ func (l *launcher) last() *life {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lives[len(l.lives)-1]
+}
+
+// changed is a plugin whose provider may be another.
+type changed struct {
+	provider.Plugin
+	backend *mem.Backend
+	change  func(*mem.Provider) provider.Provider
+}
+
+func (c changed) Provider() provider.Provider {
+	if c.change == nil {
+		return c.Plugin.Provider()
+	}
+	return c.change(c.backend.Provider())
 }
 
 // life is one life of a plugin.
@@ -112,6 +127,7 @@ func (x *life) Close(ctx context.Context) error {
 type settings struct {
 	config  string
 	bindErr error
+	explain func() // called by Explain
 }
 
 func (s settings) Bind(provider.Schemas) (provider.ValidateRequest, error) {
@@ -123,6 +139,9 @@ func (s settings) Bind(provider.Schemas) (provider.ValidateRequest, error) {
 }
 
 func (s settings) Explain(found provider.Diagnostics) error {
+	if s.explain != nil {
+		s.explain()
+	}
 	if found.HasErrors() {
 		return errors.New("config.hcl:3: " + found[0].Summary)
 	}

@@ -57,16 +57,16 @@ func (s *Supervisor) live(ctx context.Context, failures *backoff) ending {
 	}
 	g := s.newGeneration(ctx, inst)
 	err = g.start()
-	configured := err == nil
+	configured, refused := err == nil, errors.As(err, new(errRefused))
 	if configured {
 		s.publish(g)
 		g.helpers.Go(g.streamEvents)
 		g.observe(failures)
 	}
-	if err != nil && !errors.As(err, new(errRefused)) {
+	if err != nil && !refused {
 		g.settle(ctx)
 	}
-	if cause := g.dead(); cause != nil {
+	if cause := g.dead(); cause != nil && !refused { // what was refused stays so, if it died of it too
 		err = cause
 		if configured && ctx.Err() == nil {
 			s.set(lifecycle.Starting, err) // at once, however long its end takes
@@ -74,7 +74,7 @@ func (s *Supervisor) live(ctx context.Context, failures *backoff) ending {
 	}
 	g.close(ctx)
 	switch {
-	case errors.As(err, new(errRefused)):
+	case refused:
 		return ending{err: err, restart: restartChanged, refused: true}
 	case !configured:
 		return ending{err: err, restart: restartStartFailed}

@@ -69,17 +69,15 @@ func (w *watchman) examine() verdict {
 			Message: cmp.Or(health.Message, "the backend is not available")}}
 	}
 	id := health.Identity
-	if !w.agreed {
+	if !w.agreed || id == "" { // one who does not tell may have changed
 		if id, err = w.askIdentity(); err != nil {
 			return verdict{err: err}
 		}
 	}
-	if id != "" {
-		if err := w.compare(id); err != nil {
-			return verdict{err: err, changed: true, identity: id}
-		}
-		w.know(id)
+	if err := w.compare(id); err != nil {
+		return verdict{err: err, changed: true, identity: id}
 	}
+	w.know(id)
 	if w.agreed {
 		return verdict{identity: id}
 	}
@@ -162,7 +160,7 @@ func (w *watchman) reconcile() error {
 	ctx, cancel := context.WithTimeout(w.work, reconcileTimeout)
 	defer cancel()
 	err := w.s.engine.Reconcile(ctx, w.s.opts.Name, pinned{w.generation})
-	if err != nil {
+	if err != nil && w.work.Err() == nil { // else it ended under it
 		w.s.log.Warn("the plugin's sandboxes can't be reconciled yet", "generation", w.num, "err", err)
 	}
 	return err

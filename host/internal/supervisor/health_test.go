@@ -3,6 +3,8 @@ package supervisor_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +124,58 @@ func TestAFailedReconcileIsTriedAgainWithoutARestart(t *testing.T) {
 		b.ready()
 		if len(b.launcher.launches()) != 1 {
 			t.Error("restarted for it")
+		}
+	})
+}
+
+// untold is a provider whose Health does not tell who the backend is.
+type untold struct{ *mem.Provider }
+
+func (u untold) Health(ctx context.Context) (provider.Health, error) {
+	h, err := u.Provider.Health(ctx)
+	h.Identity = ""
+	return h, err
+}
+
+func TestAHealthWithoutIdentityHidesNoChange(t *testing.T) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
+		b.launcher.change = func(p *mem.Provider) provider.Provider { return untold{p} }
+		b.engine.with(func() { b.engine.identities = []string{"A"} })
+		b.run()
+		b.ready()
+		b.pass(time.Minute)
+		if got := b.engine.states(); got[len(got)-1] != lifecycle.Ready || slices.Contains(got, lifecycle.Degraded) {
+			t.Errorf("on its own backend: %v", got)
+		}
+		b.backend.SetIdentity("B")
+		b.pass(3 * time.Second)
+		if st := b.Status(); st.State != lifecycle.Degraded || !st.Changed || st.Identity != "B" {
+			t.Errorf("on another backend: %+v", st)
+		}
+		b.refuses("after the change")
+	})
+}
+
+func TestAReconcileThatTheEndCutsOffIsNoWarning(t *testing.T) {
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
+		b.engine.reconcile = func(ctx context.Context, _ provider.Provider) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		b.run()
+		b.pass(time.Second)
+		b.wantState(lifecycle.Reconciling)
+		b.stop()
+		if told := b.journal.atLeast(slog.LevelWarn); len(told) != 0 {
+			t.Errorf("warned: %q", told)
+		}
+	})
+	bubble(t, settings{}, func(t *testing.T, b *bench) {
+		b.engine.reconcile = func(context.Context, provider.Provider) error { return errors.New("the list was cut off") }
+		b.run()
+		b.pass(time.Second)
+		if told := b.journal.atLeast(slog.LevelWarn); len(told) == 0 {
+			t.Error("nobody was told of a reconcile that failed")
 		}
 	})
 }

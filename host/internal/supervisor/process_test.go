@@ -41,7 +41,17 @@ func place(t *testing.T) launch.Options {
 // supervise runs a supervisor until the end of the test.
 func supervise(t *testing.T, l supervisor.Launcher, e lifecycle.Supervised, change ...func(*supervisor.Supervisor)) *supervisor.Supervisor {
 	t.Helper()
-	s, err := supervisor.New(supervisor.Options{Name: "mock", Launcher: l, Settings: settings{}, Owner: "owner", Engine: e})
+	return superviseWith(t, supervisor.Options{Launcher: l, Engine: e}, change...)
+}
+
+// superviseWith fills in what the options leave out.
+func superviseWith(t *testing.T, o supervisor.Options, change ...func(*supervisor.Supervisor)) *supervisor.Supervisor {
+	t.Helper()
+	o.Name, o.Owner = "mock", "owner"
+	if o.Settings == nil {
+		o.Settings = settings{}
+	}
+	s, err := supervisor.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,8 +81,8 @@ func TestAChangedBackendStaysRefusedWhenItGoesAndReturns(t *testing.T) {
 	})
 }
 
-// refuses checks that neither List nor Delete nor Create reaches the plugin, and that
-// Health and Identity do.
+// refuses checks that no verb that is about sandboxes reaches the plugin, and that Health
+// and Identity do.
 func (b *bench) refuses(when string) {
 	b.t.Helper()
 	ctx := context.Background()
@@ -93,6 +93,9 @@ func (b *bench) refuses(when string) {
 		mem.List:    func() error { _, err := b.List(ctx, func(provider.Sandbox) error { return nil }); return err },
 		mem.Stop:    func() error { _, err := b.Stop(ctx, provider.StopRequest{ID: "x"}); return err },
 		mem.Delete:  func() error { _, err := b.Delete(ctx, provider.DeleteRequest{ID: "x"}); return err },
+		mem.Logs: func() error {
+			return b.Logs(ctx, provider.LogsRequest{ID: "x"}, func(provider.LogChunk) error { return nil })
+		},
 	} {
 		calls := b.backend.Calls(verb)
 		if err := f(); provider.ClassOf(err) != provider.Unavailable {
@@ -104,6 +107,9 @@ func (b *bench) refuses(when string) {
 	}
 	if _, err := b.Health(ctx); err != nil {
 		b.t.Errorf("%s: health: %v", when, err)
+	}
+	if _, err := b.Identity(ctx); err != nil {
+		b.t.Errorf("%s: identity: %v", when, err)
 	}
 }
 

@@ -70,19 +70,6 @@ func (s *Supervisor) Identity(ctx context.Context) (string, error) {
 	})
 }
 
-// Logs goes to the current generation; Unsupported when it can't.
-func (s *Supervisor) Logs(ctx context.Context, req provider.LogsRequest, yield func(provider.LogChunk) error) error {
-	_, err := call(ctx, s, "logs", req.ID, once, func(ctx context.Context, p provider.Provider) (struct{}, error) {
-		reader, ok := p.(provider.LogReader)
-		if !ok || !slices.Contains(s.Capabilities(), provider.CapabilityLogs) {
-			return struct{}{}, &provider.Error{Class: provider.Unsupported, Op: "logs", ID: req.ID,
-				Message: "this provider can't read logs"}
-		}
-		return struct{}{}, reader.Logs(ctx, req, yield)
-	})
-	return err
-}
-
 // Capabilities tells what the provider could do when it last said so.
 func (s *Supervisor) Capabilities() []provider.Capability {
 	s.mu.Lock()
