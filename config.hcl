@@ -93,7 +93,10 @@ provider "docker" {
 
   # The provider's own settings; `berth providers` tells which there are.
   config {
-    # When an image is pulled: "never" or "missing". Default: "missing".
+    # When an image is pulled: "never"; "missing", when the daemon does not have it; or
+    # "always": each create asks the registry for the newest, and fails as unavailable when
+    # the registry is away. A registry sees the credentials that `docker login` has left in
+    # $DOCKER_CONFIG or ~/.docker, by a credential helper too. Default: "missing".
     pull = "missing"
 
     # Linux capabilities that sandboxes keep; all others are dropped. Default: none.

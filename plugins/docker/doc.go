@@ -13,6 +13,26 @@
 // daemon need not be there when the provider opens. While it is away each verb fails
 // as Unavailable with the reason; once it is back they work again.
 //
+// # Images
+//
+// pull says when Prepare pulls an image: "never"; "missing", when the daemon does not have
+// it; "always", each time, so that a tag that was moved is followed. Callers that want the
+// same image at once share one pull. An image's id can't be pulled.
+//
+// A registry is shown what Docker's own client would show it: the credentials in
+// config.json under DOCKER_CONFIG or ~/.docker, from auths, credHelpers or credsStore. The
+// file is read for each pull. Helpers must be on the plugin's PATH and see its environment:
+// PATH, HOME, DOCKER_*, OTEL_*, and what the provider's block adds. Credentials go to the
+// daemon with the pull and nowhere else. A pull that fails is
+//
+//   - NotFound: the registry has no such image, or hides it from these credentials;
+//   - InvalidArgument: it lets nobody in with these, or the file or its helper can't be used;
+//   - Unavailable: the daemon can't reach it, or a helper does not answer;
+//   - Exhausted: it wants no more pulls for now.
+//
+// With "always" none of them falls back on an older image. How far a pull is, is in the log
+// and among the events.
+//
 // # How a sandbox is confined
 //
 // Every capability is dropped but those in cap_add; no-new-privileges is set; Docker's

@@ -12,8 +12,8 @@ import (
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
-// Events tells what the daemon tells of containers with a session label; see
-// [provider.EventSource].
+// Events tells what the daemon tells of containers with a session label, and how far
+// pulls are; see [provider.EventSource].
 func (p *Provider) Events(ctx context.Context, ready func(), yield func(provider.Event) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	want := filters.NewArgs(
@@ -36,6 +36,8 @@ func (p *Provider) Events(ctx context.Context, ready func(), yield func(provider
 		for range errs { // closed when the client's goroutine has ended
 		}
 	}()
+	reader := p.progress.open()
+	defer p.progress.close(reader)
 	if !listening {
 		return p.failure(ctx, "events", "", "", "the daemon's events can't be had", <-errs)
 	}
@@ -45,6 +47,12 @@ func (p *Provider) Events(ctx context.Context, ready func(), yield func(provider
 		case m := <-messages:
 			if err := yield(eventOf(m)); err != nil {
 				return err
+			}
+		case <-reader.more:
+			for _, ev := range p.progress.take(reader) {
+				if err := yield(ev); err != nil {
+					return err
+				}
 			}
 		case err := <-errs:
 			return p.failure(ctx, "events", "", "", "the daemon's events broke off", err)

@@ -175,7 +175,8 @@ func TestValidate(t *testing.T) {
 		text      string // "": it is fine
 	}{
 		{"fine", Config{Pull: "missing", CapAdd: []string{"CHOWN", "cap_setuid"}}, with(func(*provider.TemplateInfo) {}), ""},
-		{"always", Config{Pull: "always"}, nil, `pull "always" is not available in this version`},
+		{"always", Config{Pull: "always"}, with(func(*provider.TemplateInfo) {}), ""},
+		{"sometimes", Config{Pull: "sometimes"}, nil, `pull is "sometimes"`},
 		{"all capabilities", Config{CapAdd: []string{"ALL"}}, nil, "undoes the hardening"},
 		{"no capability", Config{CapAdd: []string{"FLY"}}, nil, `"FLY", which is no Linux capability`},
 		{"unknown permission", Config{Allow: []string{"privileged"}}, nil, `allow holds "privileged"`},
@@ -201,7 +202,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: %+v", test.name, found)
 		}
 	}
-	if _, err := New(Config{Pull: "always"}, Options{}); !errors.Is(err, provider.InvalidArgument) {
+	if _, err := New(Config{Pull: "sometimes"}, Options{}); !errors.Is(err, provider.InvalidArgument) {
 		t.Errorf("New: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -23,6 +24,7 @@ func (p *Provider) Prepare(ctx context.Context, req provider.PrepareRequest) (pr
 }
 
 func (p *Provider) prepare(ctx context.Context, req provider.PrepareRequest) (provider.Prepared, error) {
+	begun := time.Now()
 	own, err := decodeSandbox(req.Config)
 	if err != nil {
 		return provider.Prepared{}, err
@@ -34,7 +36,7 @@ func (p *Provider) prepare(ctx context.Context, req provider.PrepareRequest) (pr
 	if _, err := p.infoFor(ctx, own); err != nil {
 		return provider.Prepared{}, err
 	}
-	img, err := p.present(ctx, req.Image)
+	img, err := p.present(ctx, req.Image, begun)
 	if err != nil {
 		return provider.Prepared{}, err
 	}
@@ -47,27 +49,47 @@ func (p *Provider) prepare(ctx context.Context, req provider.PrepareRequest) (pr
 	return provider.Prepared{Digest: digest, User: userOf(user)}, nil
 }
 
-// present inspects an image, and pulls it when it is missing and that is wanted.
-func (p *Provider) present(ctx context.Context, name string) (image.InspectResponse, error) {
+// present inspects an image, after a pull where the settings want one.
+func (p *Provider) present(ctx context.Context, name string, since time.Time) (image.InspectResponse, error) {
+	if p.config.Pull == pullAlways && !isImageID(name) {
+		if err := p.pulls.share(ctx, name, since, func(ctx context.Context) error { return p.pull(ctx, name) }); err != nil {
+			return image.InspectResponse{}, err
+		}
+		return p.daemon.client().ImageInspect(ctx, name)
+	}
 	img, err := p.daemon.client().ImageInspect(ctx, name)
-	if !cerrdefs.IsNotFound(err) {
+	switch {
+	case !cerrdefs.IsNotFound(err):
 		return img, err
+	case isImageID(name):
+		return img, missing(err, "image %q is missing, and an id can't be pulled; load it into the daemon, or name it by its repository", name)
+	case p.config.Pull == pullNever:
+		return img, missing(err, `image %q is missing and pull is "never"; load it into the daemon, or write pull = "missing"`, name)
 	}
-	if p.config.Pull == pullNever {
-		return img, &provider.Error{Class: provider.NotFound, Err: err,
-			Message: fmt.Sprintf(`image %q is missing and pull is "never"; load it into the daemon, or write pull = "missing"`, name)}
-	}
-	unlock, err := p.pulls.lock(ctx, name)
-	if err != nil {
-		return img, err
-	}
-	defer unlock()
-	// Whoever had the turn before may have pulled it.
-	if img, err = p.daemon.client().ImageInspect(ctx, name); !cerrdefs.IsNotFound(err) {
-		return img, err
-	}
-	if err := p.pull(ctx, name); err != nil {
+	if err := p.pulls.share(ctx, name, since, func(ctx context.Context) error { return p.pullMissing(ctx, name) }); err != nil {
 		return img, err
 	}
 	return p.daemon.client().ImageInspect(ctx, name)
+}
+
+// pullMissing pulls an image unless somebody has done so meanwhile.
+func (p *Provider) pullMissing(ctx context.Context, name string) error {
+	if _, err := p.daemon.client().ImageInspect(ctx, name); !cerrdefs.IsNotFound(err) {
+		return err
+	}
+	return p.pull(ctx, name)
+}
+
+func missing(err error, format, name string) error {
+	return &provider.Error{Class: provider.NotFound, Message: fmt.Sprintf(format, name), Err: err}
+}
+
+// isImageID reports whether a name is no name but an image's id.
+func isImageID(name string) bool {
+	ref, err := reference.ParseAnyReference(name)
+	if err != nil {
+		return false
+	}
+	_, named := ref.(reference.Named)
+	return !named
 }

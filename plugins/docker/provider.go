@@ -35,10 +35,11 @@ type Provider struct {
 	tracer trace.Tracer
 	daemon *daemon
 
-	names  keyedLock // held while a sandbox of that name is made
-	pulls  keyedLock // held while an image is pulled
-	pinned pinned
-	made   made
+	names    keyedLock // held while a sandbox of that name is made
+	pulls    pulls
+	progress progress
+	pinned   pinned
+	made     made
 
 	mu         sync.Mutex
 	unreadable map[string]bool // containers whose labels were complained about

@@ -9,13 +9,11 @@ import (
 	"strings"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
 
 	"github.com/berth-dev/berth/sdk/provider"
 )
-
-// progressEvery is how often a pull tells in the log how far it is.
-const progressEvery = 2 * time.Second
 
 // pullMessage is one line of a pull's stream.
 type pullMessage struct {
@@ -28,27 +26,50 @@ type pullMessage struct {
 	Error string `json:"error"`
 }
 
-// pull has the daemon pull an image. An error in the stream is the pull's error.
+// pull has the daemon pull an image, and tells how that goes.
 func (p *Provider) pull(ctx context.Context, name string) error {
-	p.log.InfoContext(ctx, "pulling an image", "image", name)
 	begun := time.Now()
-	body, err := p.daemon.client().ImagePull(ctx, name, image.PullOptions{})
+	p.tell(ctx, name, "pulling")
+	digest, err := p.pullQuietly(ctx, name)
 	if err != nil {
-		return pullFailed(name, err)
+		p.tell(ctx, name, "failed: "+oneLine(err.Error()))
+		return err
 	}
-	defer body.Close()
-	if err := p.follow(ctx, name, body); err != nil {
-		return pullFailed(name, err)
-	}
-	p.log.InfoContext(ctx, "pulled an image", "image", name, "took", time.Since(begun).Round(time.Millisecond))
+	p.tell(ctx, name, fmt.Sprintf("pulled, %s in %.1fs", digest, time.Since(begun).Seconds()))
 	return nil
 }
 
-// follow reads a pull's stream to its end.
+// pullQuietly tells no more than how far the layers are. It returns what the image is.
+func (p *Provider) pullQuietly(ctx context.Context, name string) (digest string, err error) {
+	login, err := loginFor(ctx, name)
+	if err != nil {
+		return "", &provider.Error{Class: classOf(ctx, err), Message: notPulled(name), Err: err}
+	}
+	body, err := p.daemon.client().ImagePull(ctx, name, image.PullOptions{RegistryAuth: login.auth})
+	if err != nil {
+		return "", p.pullFailed(ctx, name, login, err)
+	}
+	defer body.Close()
+	if err := p.follow(ctx, name, body); err != nil {
+		return "", p.pullFailed(ctx, name, login, err)
+	}
+	img, err := p.daemon.client().ImageInspect(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	digest, _ = digestOf(name, img)
+	return digest, nil
+}
+
+// follow reads a pull's stream to its end. An error in the stream is the pull's error.
 func (p *Provider) follow(ctx context.Context, name string, stream io.Reader) error {
-	type layer struct{ done, total int64 }
-	layers := make(map[string]layer)
-	last := time.Now()
+	var state layers
+	over, told := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		p.tellLayers(ctx, name, &state, over)
+	}()
+	defer func() { close(over); <-told }()
 	for decoder := json.NewDecoder(stream); ; {
 		var m pullMessage
 		switch err := decoder.Decode(&m); {
@@ -59,30 +80,77 @@ func (p *Provider) follow(ctx context.Context, name string, stream io.Reader) er
 		case m.Error != "":
 			return errors.New(m.Error)
 		}
-		if m.Progress.Total > 0 && m.Status == "Downloading" {
-			layers[m.ID] = layer{m.Progress.Current, m.Progress.Total}
-		}
-		if time.Since(last) < progressEvery {
-			continue
-		}
-		last = time.Now()
-		var sum layer
-		for _, l := range layers {
-			sum.done += l.done
-			sum.total += l.total
-		}
-		p.log.InfoContext(ctx, "pulling an image", "image", name, "status", m.Status,
-			"layers", len(layers), "bytes", sum.done, "of_bytes", sum.total)
+		state.saw(m)
 	}
 }
 
-// pullFailed names the image and the remedy. A registry tells in words only that it
-// does not have an image, once the stream has begun.
-func pullFailed(name string, err error) error {
-	out := &provider.Error{Message: fmt.Sprintf("image %q is missing and could not be pulled", name), Err: err}
+// tellLayers tells, until over is closed, how far the layers are, each time that it has
+// changed; the log hears of it less often.
+func (p *Provider) tellLayers(ctx context.Context, name string, state *layers, over <-chan struct{}) {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	last, logged := state.String(), state.String()
+	for n := 1; ; n++ {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+		}
+		now := state.String()
+		switch {
+		case n%loggedEvery == 0 && now != logged:
+			p.tell(ctx, name, now)
+			logged = now
+		case now != last:
+			p.hint(name, now)
+		}
+		last = now
+	}
+}
+
+// pullFailed names the image and the remedy. What is wrong with a registry, the daemon
+// tells in words only.
+func (p *Provider) pullFailed(ctx context.Context, name string, login login, err error) error {
+	out := &provider.Error{Message: notPulled(name), Err: err}
 	text := strings.ToLower(err.Error())
-	if containsAny(text, "not found", "manifest unknown", "repository does not exist", "pull access denied") {
+	switch {
+	case containsAny(text, "not found", "manifest unknown", "repository does not exist", "pull access denied"):
 		out.Class = provider.NotFound
+		if strings.Contains(text, "pull access denied") {
+			out.Message += "; if it is a private one, " + login.denied()
+		}
+	case cerrdefs.IsUnauthorized(err), cerrdefs.IsPermissionDenied(err), containsAny(strings.ReplaceAll(text, "permission denied", ""), registryDenied...):
+		out.Class = provider.InvalidArgument
+		out.Message += ": " + login.denied()
+	case containsAny(text, "toomanyrequests", "too many requests"):
+		out.Class = provider.Exhausted
+		out.Message += ": its registry wants no more pulls for now"
+	case containsAny(text, registryAway...):
+		out.Class = provider.Unavailable
+		out.Message += ": the daemon can't reach its registry"
+		if p.config.Pull == pullAlways {
+			out.Message += `, and pull is "always", which takes no older image; write pull = "missing" to take the one that is there`
+		}
+	default:
+		out.Class = classOf(ctx, err)
 	}
 	return out
+}
+
+func notPulled(name string) string { return fmt.Sprintf("image %q could not be pulled", name) }
+
+// registryDenied are the words of a registry that lets nobody in with these credentials.
+// "permission denied" is a file's at the daemon's machine.
+var registryDenied = []string{
+	"unauthorized", "no basic auth credentials", "authentication required",
+	"incorrect username or password", "denied",
+}
+
+// registryAway are the words of a daemon that can't reach a registry, or whose registry
+// can't serve it.
+var registryAway = []string{
+	"connection refused", "connection reset", "no such host", "server misbehaving",
+	"temporary failure in name resolution", "network is unreachable", "no route to host",
+	"i/o timeout", "handshake timeout", "timeout exceeded", "deadline exceeded",
+	"unexpected http status: 5", "service unavailable", "bad gateway", "unexpected eof", "\": eof",
 }

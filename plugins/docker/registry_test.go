@@ -1,149 +1,158 @@
 package docker
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
-	"errors"
-	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/docker/docker/api/types/image"
-	"github.com/google/uuid"
-
-	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	shelf "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// registry serves one small image, as far as a pull needs it. The daemon takes a
-// registry on 127.0.0.1 without TLS.
-type registry struct {
-	name     string // "127.0.0.1:port/berth/pulled"
-	digest   string // of the manifest
-	manifest []byte
-	blobs    map[string][]byte
-	broken   bool // blobs can't be had
+// testRegistry is a registry in this process. The daemon takes one on 127.0.0.1 without
+// TLS. Its fields are guarded by mu.
+type testRegistry struct {
+	host string // "127.0.0.1:port"
+	down func() // ends it
+
+	mu             sync.Mutex
+	user, password string                                        // wanted of everybody, when user is set
+	hook           func(http.ResponseWriter, *http.Request) bool // answers instead, and says so
+	seen           []string                                      // "GET /v2/…"
 }
 
-const manifestType = "application/vnd.docker.distribution.manifest.v2+json"
-
-func newRegistry(t *testing.T) *registry {
+func newRegistry(t *testing.T) *testRegistry {
 	t.Helper()
-	r := &registry{blobs: map[string][]byte{}}
-	var layer bytes.Buffer
-	files := tar.NewWriter(&layer)
-	text := "made by " + uuid.NewString()
-	_ = files.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "origin", Mode: 0o644, Size: int64(len(text))})
-	_, _ = files.Write([]byte(text))
-	_ = files.Close()
-	var packed bytes.Buffer
-	zip := gzip.NewWriter(&packed)
-	_, _ = zip.Write(layer.Bytes())
-	_ = zip.Close()
-
-	config := r.blob(map[string]any{
-		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"User": "7:8", "Cmd": []string{"/origin"}},
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digest(layer.Bytes())}},
-	})
-	config["mediaType"] = "application/vnd.docker.container.image.v1+json"
-	r.blobs[digest(packed.Bytes())] = packed.Bytes()
-	r.manifest, _ = json.Marshal(map[string]any{
-		"schemaVersion": 2, "mediaType": manifestType, "config": config,
-		"layers": []any{map[string]any{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
-			"size": packed.Len(), "digest": digest(packed.Bytes())}},
-	})
-	r.digest = digest(r.manifest)
-
-	server := httptest.NewServer(r)
-	t.Cleanup(server.Close)
-	r.name = strings.TrimPrefix(server.URL, "http://") + "/berth/pulled"
-	t.Cleanup(func() {
-		for _, ref := range []string{r.name + ":one", r.name + "@" + r.digest} {
-			_, _ = world.api.ImageRemove(context.Background(), ref, image.RemoveOptions{Force: true})
+	needDaemon(t)
+	if info, err := world.api.Info(t.Context()); err != nil || info.Name == "docker-desktop" {
+		t.Skip("the daemon can't reach this process by 127.0.0.1")
+	}
+	r := &testRegistry{}
+	images := shelf.New(shelf.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if !r.arrived(w, req) {
+			images.ServeHTTP(w, req)
 		}
-	})
+	}))
+	r.host = strings.TrimPrefix(server.URL, "http://")
+	r.down = server.Close
+	t.Cleanup(server.Close)
 	return r
 }
 
-func digest(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b)) }
-
-// blob keeps a JSON blob and describes it.
-func (r *registry) blob(v any) map[string]any {
-	b, _ := json.Marshal(v)
-	r.blobs[digest(b)] = b
-	return map[string]any{"size": len(b), "digest": digest(b)}
+// arrived notes a request, and reports whether it was answered already.
+func (r *testRegistry) arrived(w http.ResponseWriter, req *http.Request) bool {
+	r.mu.Lock()
+	r.seen = append(r.seen, req.Method+" "+req.URL.Path)
+	user, password, hook := r.user, r.password, r.hook
+	r.mu.Unlock()
+	if gotUser, gotPassword, _ := req.BasicAuth(); user != "" && (gotUser != user || gotPassword != password) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`)
+		return true
+	}
+	return hook != nil && hook(w, req)
 }
 
-func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	_, last, _ := strings.Cut(req.URL.Path, "/berth/pulled/")
-	kind, ref, _ := strings.Cut(last, "/")
-	blob, known := r.blobs[ref]
-	switch {
-	case req.URL.Path == "/v2/":
-	case kind == "manifests" && (ref == "one" || ref == r.digest):
-		w.Header().Set("Content-Type", manifestType)
-		w.Header().Set("Docker-Content-Digest", r.digest)
-		_, _ = w.Write(r.manifest)
-	case kind == "manifests":
-		http.Error(w, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`, http.StatusNotFound)
-	case kind == "blobs" && known && !r.broken:
-		_, _ = w.Write(blob)
-	default:
-		http.Error(w, `{"errors":[{"code":"DENIED","message":"the shelf is broken"}]}`, http.StatusForbidden)
-	}
+// use sets who is let in, and a hook; each may be empty.
+func (r *testRegistry) use(user, password string, hook func(http.ResponseWriter, *http.Request) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.user, r.password, r.hook = user, password, hook
 }
 
-// Issue item 4, images: a missing one is pulled once, its progress is in the log, and
-// its repository digest is what it is known and made by.
-func TestPull(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, Config{Pull: pullMissing})
-	reg := newRegistry(t)
-	if info, err := r.api.Info(t.Context()); err != nil || info.Name == "docker-desktop" {
-		t.Skip("the daemon can't reach this process by 127.0.0.1")
-	}
-	request := provider.PrepareRequest{Image: reg.name + ":one"}
-	for range 2 {
-		got, err := r.Prepare(t.Context(), request)
+// requests returns what was asked since the last call.
+func (r *testRegistry) requests() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.seen
+	r.seen = nil
+	return out
+}
+
+// push puts a new image under a name without its host, "berth/x:one". It returns its
+// digest. What the daemon gets of it goes with the test.
+func (r *testRegistry) push(t *testing.T, repository string, layers int) string {
+	t.Helper()
+	var adds []mutate.Addendum
+	for range layers {
+		layer, err := random.Layer(4096, types.DockerLayer)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Digest != reg.digest || got.User != "7:8" {
-			t.Errorf("prepared as %+v, want digest %s and user 7:8", got, reg.digest)
-		}
+		adds = append(adds, mutate.Addendum{Layer: layer})
 	}
-	for _, line := range []string{"pulling an image", "pulled an image"} {
-		if n := strings.Count(r.logs.String(), line); n != 1 {
-			t.Errorf("the log says %q %d times, want once:\n%s", line, n, r.logs)
-		}
+	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: runtime.GOARCH,
+		RootFS: v1.RootFS{Type: "layers"}, Config: v1.Config{User: "7:8", Cmd: []string{"/none"}}})
+	if err == nil {
+		img, err = mutate.Append(img, adds...)
 	}
-	// A provider that has not prepared it, as after a restart, makes the same of it.
-	for _, p := range []*rig{r, newRig(t, Config{})} {
-		if pin, err := p.pin(t.Context(), request.Image, reg.digest); err != nil || pin != reg.name+"@"+reg.digest {
-			t.Errorf("the digest is pinned as %q, %v", pin, err)
-		}
+	if err != nil {
+		t.Fatal(err)
 	}
+	ref, err := name.ParseReference(r.host+"/"+repository, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	auth := &authn.Basic{Username: r.user, Password: r.password}
+	hook := r.hook
+	r.hook = nil
+	r.mu.Unlock()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	if err := remote.Write(ref, img, remote.WithAuth(auth), remote.WithTransport(transport), remote.WithContext(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	r.use(auth.Username, auth.Password, hook)
+	digest, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, ref := range []string{r.host + "/" + repository, ref.Context().Name() + "@" + digest.String()} {
+			_, _ = world.api.ImageRemove(context.Background(), ref, image.RemoveOptions{Force: true})
+		}
+	})
+	r.requests()
+	return digest.String()
 }
 
-// An image that the registry does not have is not found; one that breaks off in the
-// middle is an error, although the stream began well.
-func TestPullFails(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, Config{Pull: pullMissing})
-	reg := newRegistry(t)
-	_, err := r.Prepare(t.Context(), provider.PrepareRequest{Image: reg.name + ":two"})
-	wantFailure(t, err, provider.NotFound, codeStart, reg.name+":two", "could not be pulled", "manifest unknown")
-
-	reg.broken = true
-	_, err = r.Prepare(t.Context(), provider.PrepareRequest{Image: reg.name + ":one"})
-	if err == nil || errors.Is(err, provider.Canceled) || !strings.Contains(err.Error(), "could not be pulled") {
-		t.Errorf("a pull that broke off: %v", err)
+// lastLayer returns the digest of an image's last layer.
+func (r *testRegistry) lastLayer(t *testing.T, repository string) string {
+	t.Helper()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	ref, err := name.ParseReference(r.host+"/"+repository, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
 	}
+	img, err := remote.Image(ref, remote.WithAuth(&authn.Basic{Username: r.user, Password: r.password}),
+		remote.WithTransport(transport), remote.WithContext(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manifest.Layers[len(manifest.Layers)-1].Digest.String()
 }
+
+// asksForManifest reports whether a request is for a manifest: what begins a pull.
+func asksForManifest(req *http.Request) bool { return strings.Contains(req.URL.Path, "/manifests/") }

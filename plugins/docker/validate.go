@@ -29,11 +29,9 @@ func validateConfig(config Config) provider.Diagnostics {
 			Summary: summary, Detail: remedy, Path: strings.Split(attribute, ".")})
 	}
 	switch config.Pull {
-	case "", pullNever, pullMissing:
-	case pullAlways:
-		refuse("pull", `pull "always" is not available in this version`, `write pull = "missing" or pull = "never"`)
+	case "", pullNever, pullMissing, pullAlways:
 	default:
-		refuse("pull", fmt.Sprintf("pull is %q", config.Pull), "write never or missing")
+		refuse("pull", fmt.Sprintf("pull is %q", config.Pull), "write never, missing or always")
 	}
 	for _, c := range config.CapAdd {
 		if name := strings.TrimPrefix(strings.ToUpper(c), "CAP_"); name == "ALL" {

@@ -368,7 +368,7 @@ func (State) EnumDescriptor() ([]byte, []int) {
 	return file_provider_v1_provider_proto_rawDescGZIP(), []int{4}
 }
 
-// EventKind is what happened to a sandbox. One that a host does not know is still a hint.
+// EventKind is what happened. One that a host does not know is still a hint.
 type EventKind int32
 
 const (
@@ -376,6 +376,7 @@ const (
 	EventKind_EVENT_KIND_STARTED     EventKind = 1
 	EventKind_EVENT_KIND_EXITED      EventKind = 2
 	EventKind_EVENT_KIND_REMOVED     EventKind = 3
+	EventKind_EVENT_KIND_PROGRESS    EventKind = 4 // how far Prepare is with making an image present
 )
 
 // Enum value maps for EventKind.
@@ -385,12 +386,14 @@ var (
 		1: "EVENT_KIND_STARTED",
 		2: "EVENT_KIND_EXITED",
 		3: "EVENT_KIND_REMOVED",
+		4: "EVENT_KIND_PROGRESS",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED": 0,
 		"EVENT_KIND_STARTED":     1,
 		"EVENT_KIND_EXITED":      2,
 		"EVENT_KIND_REMOVED":     3,
+		"EVENT_KIND_PROGRESS":    4,
 	}
 )
 
@@ -3370,7 +3373,7 @@ func (*EventsResponse_Ready) isEventsResponse_Item() {}
 
 func (*EventsResponse_Event) isEventsResponse_Item() {}
 
-// EventsReady says that no event from now on can be missed.
+// EventsReady says that no event of a sandbox from now on can be missed.
 type EventsReady struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3407,13 +3410,15 @@ func (*EventsReady) Descriptor() ([]byte, []int) {
 	return file_provider_v1_provider_proto_rawDescGZIP(), []int{47}
 }
 
-// Event is a hint that a sandbox has changed.
+// Event is a hint that a sandbox has changed, or tells how far Prepare is.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	SandboxId     string                 `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
-	SessionId     string                 `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"` // empty when the backend does not tell
+	SandboxId     string                 `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"` // empty for progress
+	SessionId     string                 `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"` // empty for progress, and when the backend does not tell
 	Kind          EventKind              `protobuf:"varint,3,opt,name=kind,proto3,enum=berth.provider.v1.EventKind" json:"kind,omitempty"`
 	At            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	Image         string                 `protobuf:"bytes,5,opt,name=image,proto3" json:"image,omitempty"`     // of progress: as the template names it
+	Message       string                 `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"` // of progress: one line for people
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3474,6 +3479,20 @@ func (x *Event) GetAt() *timestamppb.Timestamp {
 		return x.At
 	}
 	return nil
+}
+
+func (x *Event) GetImage() string {
+	if x != nil {
+		return x.Image
+	}
+	return ""
+}
+
+func (x *Event) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
 }
 
 // ErrorDetail is an error with its causes. It is the one detail of a failed call's status.
@@ -3800,14 +3819,16 @@ const file_provider_v1_provider_proto_rawDesc = "" +
 	"\x05ready\x18\x01 \x01(\v2\x1e.berth.provider.v1.EventsReadyH\x00R\x05ready\x120\n" +
 	"\x05event\x18\x02 \x01(\v2\x18.berth.provider.v1.EventH\x00R\x05eventB\x06\n" +
 	"\x04item\"\r\n" +
-	"\vEventsReady\"\xa3\x01\n" +
+	"\vEventsReady\"\xd3\x01\n" +
 	"\x05Event\x12\x1d\n" +
 	"\n" +
 	"sandbox_id\x18\x01 \x01(\tR\tsandboxId\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x02 \x01(\tR\tsessionId\x120\n" +
 	"\x04kind\x18\x03 \x01(\x0e2\x1c.berth.provider.v1.EventKindR\x04kind\x12*\n" +
-	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xf7\x01\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
+	"\x05image\x18\x05 \x01(\tR\x05image\x12\x18\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\"\xf7\x01\n" +
 	"\vErrorDetail\x123\n" +
 	"\x05class\x18\x01 \x01(\x0e2\x1d.berth.provider.v1.ErrorClassR\x05class\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\tR\x02op\x12\x0e\n" +
@@ -3849,12 +3870,13 @@ const file_provider_v1_provider_proto_rawDesc = "" +
 	"\rSTATE_RUNNING\x10\x02\x12\x10\n" +
 	"\fSTATE_PAUSED\x10\x03\x12\x10\n" +
 	"\fSTATE_EXITED\x10\x04\x12\x11\n" +
-	"\rSTATE_UNKNOWN\x10\x05*n\n" +
+	"\rSTATE_UNKNOWN\x10\x05*\x87\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12EVENT_KIND_STARTED\x10\x01\x12\x15\n" +
 	"\x11EVENT_KIND_EXITED\x10\x02\x12\x16\n" +
-	"\x12EVENT_KIND_REMOVED\x10\x03*\x89\x02\n" +
+	"\x12EVENT_KIND_REMOVED\x10\x03\x12\x17\n" +
+	"\x13EVENT_KIND_PROGRESS\x10\x04*\x89\x02\n" +
 	"\n" +
 	"ErrorClass\x12\x1b\n" +
 	"\x17ERROR_CLASS_UNSPECIFIED\x10\x00\x12\x19\n" +

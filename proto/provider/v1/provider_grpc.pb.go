@@ -426,11 +426,12 @@ type ProviderClient interface {
 	//
 	// Errors: not_found, unavailable.
 	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogsResponse], error)
-	// Events tells at once when something happened to a sandbox, until the stream is
-	// cancelled or breaks. Events are hints: the host asks Get for the truth, so a lost or a
-	// duplicate event does no harm, and none has to be invented. The first message is
-	// "ready": it says that no later event can be missed. Only with the capability
-	// "events"; else unsupported.
+	// Events tells at once when something happened to a sandbox, and how far Prepare is with
+	// an image, until the stream is cancelled or breaks. Events are hints: the host asks Get
+	// for the truth, so a lost or a duplicate event does no harm, and none has to be
+	// invented. Progress is dropped rather than let it hold up a pull or the events of
+	// sandboxes. The first message is "ready": it says that no later event of a sandbox can
+	// be missed. Only with the capability "events"; else unsupported.
 	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[EventsResponse], error)
 }
 
@@ -626,11 +627,12 @@ type ProviderServer interface {
 	//
 	// Errors: not_found, unavailable.
 	Logs(*LogsRequest, grpc.ServerStreamingServer[LogsResponse]) error
-	// Events tells at once when something happened to a sandbox, until the stream is
-	// cancelled or breaks. Events are hints: the host asks Get for the truth, so a lost or a
-	// duplicate event does no harm, and none has to be invented. The first message is
-	// "ready": it says that no later event can be missed. Only with the capability
-	// "events"; else unsupported.
+	// Events tells at once when something happened to a sandbox, and how far Prepare is with
+	// an image, until the stream is cancelled or breaks. Events are hints: the host asks Get
+	// for the truth, so a lost or a duplicate event does no harm, and none has to be
+	// invented. Progress is dropped rather than let it hold up a pull or the events of
+	// sandboxes. The first message is "ready": it says that no later event of a sandbox can
+	// be missed. Only with the capability "events"; else unsupported.
 	Events(*EventsRequest, grpc.ServerStreamingServer[EventsResponse]) error
 	mustEmbedUnimplementedProviderServer()
 }

@@ -25,10 +25,12 @@ func chunkFromProto(m *pb.LogsResponse) provider.LogChunk {
 }
 
 func eventToProto(e provider.Event) *pb.Event {
-	return &pb.Event{SandboxId: utf8(e.SandboxID), SessionId: utf8(e.SessionID), Kind: eventKinds.number(e.Kind), At: timestamp(e.At)}
+	return &pb.Event{SandboxId: utf8(e.SandboxID), SessionId: utf8(e.SessionID), Kind: eventKinds.number(e.Kind),
+		At: timestamp(e.At), Image: utf8(e.Image), Message: utf8(e.Message)}
 }
 
 // eventFromProto leaves the kind empty where it does not know it.
 func eventFromProto(m *pb.Event) provider.Event {
-	return provider.Event{SandboxID: m.GetSandboxId(), SessionID: m.GetSessionId(), Kind: eventKinds.name(m.GetKind()), At: instant(m.GetAt())}
+	return provider.Event{SandboxID: m.GetSandboxId(), SessionID: m.GetSessionId(), Kind: eventKinds.name(m.GetKind()),
+		At: instant(m.GetAt()), Image: m.GetImage(), Message: m.GetMessage()}
 }

@@ -74,8 +74,9 @@ var (
 		provider.SwapRequire: pb.SwapPolicy_SWAP_POLICY_REQUIRE,
 	})
 	eventKinds = newEnum(map[provider.EventKind]pb.EventKind{
-		provider.EventStarted: pb.EventKind_EVENT_KIND_STARTED,
-		provider.EventExited:  pb.EventKind_EVENT_KIND_EXITED,
-		provider.EventRemoved: pb.EventKind_EVENT_KIND_REMOVED,
+		provider.EventStarted:  pb.EventKind_EVENT_KIND_STARTED,
+		provider.EventExited:   pb.EventKind_EVENT_KIND_EXITED,
+		provider.EventRemoved:  pb.EventKind_EVENT_KIND_REMOVED,
+		provider.EventProgress: pb.EventKind_EVENT_KIND_PROGRESS,
 	})
 )

@@ -22,7 +22,7 @@ type filler struct {
 var known = map[reflect.Type][]string{
 	reflect.TypeFor[provider.State]():      {"created", "running", "paused", "exited", "unknown"},
 	reflect.TypeFor[provider.SwapPolicy](): {"auto", "require"},
-	reflect.TypeFor[provider.EventKind]():  {"started", "exited", "removed"},
+	reflect.TypeFor[provider.EventKind]():  {"started", "exited", "removed", "progress"},
 	reflect.TypeFor[provider.Severity]():   {"error", "warning"},
 	reflect.TypeFor[provider.Class]():      {"not_found", "conflict", "unavailable"},
 	reflect.TypeFor[provider.Type](): {"string", "bool", "int", "number", "duration", "bytes",
