@@ -21,8 +21,8 @@ type backend struct {
 	creating *slots
 	reaping  *slots
 	forget   context.CancelFunc // ends what looks after it; nil until that has begun
-	kick     chan struct{} // sweep soon
-	changed  chan struct{} // its status has changed
+	kick     chan struct{}      // sweep soon
+	changed  chan struct{}      // its status has changed
 
 	mu      sync.Mutex
 	orphans map[string]orphan   // by sandbox id

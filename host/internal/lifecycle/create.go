@@ -60,7 +60,7 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (Session, error) {
 		if c != nil {
 			return e.join(ctx, s, c)
 		}
-		if rec := s.record(); rec.State != lease.Deleting && !s.abandoned() {
+		if rec, stands := s.stands(); stands {
 			return e.view(rec), nil
 		}
 		// An earlier try failed and is being cleaned up: this one comes after it.
@@ -82,11 +82,12 @@ func (e *Engine) awaitOut(ctx context.Context, s *session, req wanted) error {
 	}
 }
 
-// abandoned reports whether the create in flight was given up by all who waited.
-func (s *session) abandoned() bool {
+// stands returns the record, and reports whether it is that of a session which is neither
+// ending, nor ended, nor about to be torn down because all have left who waited for it.
+func (s *session) stands() (lease.Record, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.create != nil && s.create.abandoned
+	return s.rec, s.rec.State != lease.Deleting && s.rec.State != lease.Ended && (s.create == nil || !s.create.abandoned)
 }
 
 // admit finds the session of an earlier call, with the create to join where one is in
@@ -121,7 +122,7 @@ func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, 
 		if b == nil {
 			return nil, nil, req.fail(CodeUnavailable, fmt.Sprintf("provider %q is not configured", t.Provider()), nil)
 		}
-		bad := b.notReady("create")
+		bad := b.notReady(req.op)
 		bad.ChatID, bad.SessionID = req.ChatID, req.SessionID
 		return nil, nil, bad
 	}
@@ -286,12 +287,11 @@ func (e *Engine) runCreate(life context.Context, s *session, t Template, b *back
 	}
 }
 
-// keep is the last word on a create that came out well: false when its caller has left,
-// and nobody else knows of it.
+// keep is the last word on a create that came out well: false when all have left who
+// waited for it, so that whoever comes now waits for its end.
 func (s *session) keep() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.create.kept = s.create.waiters > 0 || !s.create.minted
-	s.create.abandoned = !s.create.kept
+	s.create.kept = !s.create.abandoned
 	return s.create.kept
 }

@@ -50,15 +50,15 @@ var (
 // Engine keeps the sessions of one host. Make one with New, give it its backends with
 // Attach, and Run it. The verbs may be called from any goroutine once New has returned.
 type Engine struct {
-	owner     string
-	policy    atomic.Pointer[policy]
-	backends  atomic.Pointer[map[string]*backend]
-	store     lease.Store
-	prober    Prober
-	observer  Observer
-	log       *slog.Logger
-	clock     *clock
-	started   time.Time
+	owner    string
+	policy   atomic.Pointer[policy]
+	backends atomic.Pointer[map[string]*backend]
+	store    lease.Store
+	prober   Prober
+	observer Observer
+	log      *slog.Logger
+	clock    *clock
+	started  time.Time
 
 	hub      hub
 	schedule *schedule

@@ -34,12 +34,18 @@ func (e *Engine) Ensure(ctx context.Context, r CreateRequest) (Session, error) {
 	if minted {
 		req.SessionID = uuid.NewString()
 	}
+	var gone *session // found dead here, and counted in the limits until it has ended
 	for {
 		var c *creation
 		s := e.liveOf(req.ChatID)
 		if s == nil {
 			var err error
-			if s, c, err = e.admit(ctx, req, minted); err != nil {
+			s, c, err = e.admit(ctx, req, minted)
+			if gone != nil && errors.Is(err, CodeResourceExhausted) && e.madeRoom(ctx, gone, req) {
+				gone = nil
+				continue
+			}
+			if err != nil {
 				return Session{}, err
 			}
 		}
@@ -53,7 +59,18 @@ func (e *Engine) Ensure(ctx context.Context, r CreateRequest) (Session, error) {
 		if err := e.awaitNotLive(ctx, s, req); err != nil {
 			return Session{}, err
 		}
+		if s.record().State == lease.Deleting {
+			gone = s
+		}
 	}
+}
+
+// madeRoom waits until a session that is being torn down has ended; not for ever, and
+// false when that was in vain.
+func (e *Engine) madeRoom(ctx context.Context, gone *session, req wanted) bool {
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	return e.awaitOut(ctx, gone, req) == nil
 }
 
 // liveOf finds the chat's newest session that is creating or running, and has not passed
@@ -92,7 +109,10 @@ func (e *Engine) liveOfLocked(chatID string) *session {
 // takeUp joins or confirms a session that is there, and pushes its deadline. errNotLive:
 // it isn't any more.
 func (e *Engine) takeUp(ctx context.Context, s *session, req wanted) (Session, error) {
-	rec := s.record()
+	rec, stands := s.stands()
+	if !stands {
+		return Session{}, errNotLive
+	}
 	if field := differs(rec, req); field != "" {
 		bad := req.fail(CodeConflict, fmt.Sprintf("session %s of this chat has another %s; stop or delete it first", s.id, field), nil)
 		v := e.view(rec)
@@ -110,6 +130,11 @@ func (e *Engine) takeUp(ctx context.Context, s *session, req wanted) (Session, e
 	}
 	s.mu.Unlock()
 	if c != nil {
+		if c.recovered {
+			if err := e.mustBeReady(rec); err != nil {
+				return Session{}, req.failAs(s, err)
+			}
+		}
 		if _, err := e.join(ctx, s, c); err != nil {
 			return Session{}, err
 		}
@@ -168,14 +193,23 @@ func (e *Engine) confirm(ctx context.Context, s *session, since time.Time) error
 	if confirmed.After(since) {
 		return nil
 	}
-	if b := e.backendOf(rec); b != nil && b.Status().State != Ready {
-		return b.notReady("ensure")
+	if err := e.mustBeReady(rec); err != nil {
+		return err
 	}
+	// A delete interrupts the question, and the reaper need not wait for its answer.
+	ask, cancel := context.WithTimeoutCause(ctx, s.dueTime().Sub(e.clock.now()), errDeadline)
+	defer cancel()
+	ask, end := s.interruptible(ask)
+	defer end()
 	asked := time.Now()
-	reason, err := e.findOut(ctx, s)
+	reason, state, err := e.findOut(ask, s)
 	switch {
+	case err != nil && (s.record().State != lease.Running || s.due(e.clock.now())):
+		return errNotLive
 	case err != nil:
 		return err
+	case reason == "" && state != provider.StateRunning:
+		return &Error{Code: CodeUnavailable, Message: fmt.Sprintf("its sandbox is %s; something outside has done that and can undo it, or delete the session", state)}
 	case reason == "":
 		s.mu.Lock()
 		s.confirmed = asked
@@ -189,15 +223,22 @@ func (e *Engine) confirm(ctx context.Context, s *session, since time.Time) error
 	return errNotLive
 }
 
+// mustBeReady is an error while a session's provider is not READY.
+func (e *Engine) mustBeReady(rec lease.Record) error {
+	b := e.backendOf(rec)
+	if b != nil && b.Status().State != Ready {
+		return b.notReady("ensure")
+	}
+	return e.reachable(b, rec, "ensure")
+}
+
 // push moves the deadline to now + TTL, as far as max_lifetime allows; never back.
 func (e *Engine) push(ctx context.Context, s *session, req wanted) error {
 	ttl := req.TTL
 	if ttl == 0 {
-		t := e.template(req.Template)
-		if t == nil {
-			return nil
+		if t := e.template(req.Template); t != nil { // else it keeps the deadline that it has
+			ttl = t.TTL()
 		}
-		ttl = t.TTL()
 	}
 	var deadline time.Time
 	later := errors.New("it ends later anyway")
@@ -226,10 +267,24 @@ func (e *Engine) push(ctx context.Context, s *session, req wanted) error {
 }
 
 // awaitNotLive returns when a session that is on its way out would no longer be found:
-// at once, unless it is the one whose id the request bears.
+// at once, unless it is the one whose id the request bears. An id whose session has had
+// its time is not free again: CodeConflict.
 func (e *Engine) awaitNotLive(ctx context.Context, s *session, req wanted) error {
 	if s.id != req.SessionID {
 		return nil
 	}
-	return e.awaitOut(ctx, s, req)
+	why := ""
+	rec := s.record()
+	switch {
+	case rec.State == lease.Stopping, rec.State == lease.Stopped:
+		why = "is " + string(rec.State)
+	case rec.State == lease.Running && s.due(e.clock.now()):
+		why = "has passed its deadline"
+	default:
+		return e.awaitOut(ctx, s, req)
+	}
+	bad := req.fail(CodeConflict, fmt.Sprintf("session %s %s; leave session_id out, or give another", s.id, why), nil)
+	v := e.view(rec)
+	bad.Session = &v
+	return bad
 }

@@ -58,7 +58,7 @@ func (e *Engine) EventsBroken(providerName string) {
 // The token is held.
 func (e *Engine) investigate(ctx context.Context, s *session) error {
 	s.suspects(false) // what is heard from now on is newer than the answer
-	reason, err := e.findOut(ctx, s)
+	reason, _, err := e.findOut(ctx, s)
 	if err != nil {
 		s.suspects(true)
 		return err
@@ -72,47 +72,48 @@ func (e *Engine) investigate(ctx context.Context, s *session) error {
 	return e.teardown(ctx, s)
 }
 
-// findOut asks the provider why a session should end; "" for no reason.
-func (e *Engine) findOut(ctx context.Context, s *session) (lease.Reason, error) {
+// findOut asks the provider why a session should end, "" for no reason, and how its sandbox
+// is.
+func (e *Engine) findOut(ctx context.Context, s *session) (lease.Reason, provider.State, error) {
 	rec := s.record()
 	b := e.backendOf(rec)
 	if err := e.reachable(b, rec, "get"); err != nil {
-		return "", err
+		return "", "", err
 	}
 	get, cancel := context.WithTimeout(ctx, getTimeout)
 	defer cancel()
 	sb, err := b.Get(get, provider.Ref{ID: rec.SandboxID})
 	switch {
 	case isNotFound(err):
-		return lease.Removed, e.sameBackend(get, b, rec)
+		return lease.Removed, sb.State, e.sameBackend(get, b, rec)
 	case err != nil:
-		return "", err
+		return "", sb.State, err
 	case sb.ID != rec.SandboxID:
-		return "", &provider.Error{Class: provider.Internal, Op: "get", ID: rec.SandboxID,
+		return "", sb.State, &provider.Error{Class: provider.Internal, Op: "get", ID: rec.SandboxID,
 			Message: "the provider's answer is refused: it is about sandbox " + sb.ID}
 	case rec.State == lease.Running && (sb.State == provider.StateExited || sb.State == provider.StateCreated):
 		s.mu.Lock()
 		s.exit = sb.Exit
 		s.mu.Unlock()
 		if sb.Exit != nil && sb.Exit.OOMKilled {
-			return lease.OOMKilled, nil
+			return lease.OOMKilled, sb.State, nil
 		}
-		return lease.Exited, nil
+		return lease.Exited, sb.State, nil
 	case rec.State == lease.Stopped && sb.State == provider.StateRunning:
 		// Somebody started it again behind our back: stopped stays stopped.
 		there, err := e.halt(ctx, s, b, rec)
 		if err == nil && !there {
-			return lease.Removed, nil
+			return lease.Removed, sb.State, nil
 		}
-		return "", err
+		return "", sb.State, err
 	case rec.State == lease.Running && moved(rec, sb):
 		// Something outside has restarted it: its address is the backend's to say.
-		return "", e.amendVisible(s, func(r *lease.Record) error {
+		return "", sb.State, e.amendVisible(s, func(r *lease.Record) error {
 			r.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
 			return nil
 		})
 	}
-	return "", nil
+	return "", sb.State, nil
 }
 
 // moved reports whether a sandbox answers at another address than its record says.

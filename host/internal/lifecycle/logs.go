@@ -33,7 +33,7 @@ func (e *Engine) Logs(ctx context.Context, id string, req api.LogsRequest, yield
 		return e.fail(op, s, CodeNotFound, fmt.Sprintf("session %s is %s and has no sandbox yet", s.id, rec.State), nil)
 	}
 	b := e.backendOf(rec)
-	if err := e.reachable(b, rec, op); err != nil {
+	if err := e.reachable(b, rec, ""); err != nil {
 		return e.fail(op, s, CodeUnavailable, "", err)
 	}
 	reader, ok := b.Backend.(provider.LogReader)
@@ -46,10 +46,10 @@ func (e *Engine) Logs(ctx context.Context, id string, req api.LogsRequest, yield
 		return left
 	})
 	switch class := provider.ClassOf(err); {
-	case err == nil:
-		return nil
 	case left != nil:
 		return left
+	case err == nil:
+		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case class == provider.NotFound:

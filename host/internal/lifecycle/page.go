@@ -24,7 +24,9 @@ func (p place) compare(q place) int {
 
 // ListPage answers from memory with one part of what List would, and the cursor for the
 // next part; nil when this was the last. What it holds meanwhile is of the size of the
-// page. Errors: CodeInvalidArgument.
+// page. Who lives while one goes from page to page is seen, and seen once; only a session
+// whose image is being prepared, which has no moment of creation yet and comes first, may
+// come once more in its place. Errors: CodeInvalidArgument.
 func (e *Engine) ListPage(f Filter, page api.Page) ([]Session, *api.Cursor, error) {
 	if page.Size <= 0 {
 		return nil, nil, invalid("list", "page_size", "it is not positive; give at least 1")

@@ -24,6 +24,7 @@ type walker struct {
 	mu       sync.Mutex
 	deadline map[string]time.Time // by try: the latest that was acknowledged
 	deleted  map[string]bool      // acknowledged, and on disk
+	ensured  map[string]string    // the chat of each session that Ensure answered with
 	verbs    sync.WaitGroup
 }
 
@@ -39,12 +40,14 @@ func TestRandomWalk(t *testing.T) {
 			longBubble(t, func(t *testing.T, w *world) {
 				w.templates[0].ttl = 20 * time.Minute
 				k := &walker{world: w, rand: rand.New(rand.NewPCG(uint64(seed), 7)),
-					deadline: map[string]time.Time{}, deleted: map[string]bool{}}
+					deadline: map[string]time.Time{}, deleted: map[string]bool{}, ensured: map[string]string{}}
 				foreign := w.mem.Put(provider.Sandbox{Owner: "other", SessionID: id1})
 				for range 60 {
 					k.step()
+					k.oneOfEachChat()
 				}
 				k.settle()
+				k.oneOfEachChat()
 				k.check(foreign)
 				if t.Failed() {
 					t.Logf("steps: %v\n%s", k.steps, w.log)
@@ -128,8 +131,44 @@ func (k *walker) step() {
 		k.crash()
 		k.boot()
 		k.up()
+	case n < 88:
+		req := request("")
+		req.ChatID = fmt.Sprintf("0000000%d-0000-4000-8000-000000000000", k.rand.IntN(2))
+		k.verb(func(ctx context.Context, e *lifecycle.Engine) { k.gotOne(e.Ensure(ctx, req)) })
 	default:
 		k.pass(time.Duration(k.rand.IntN(120_000)) * time.Millisecond)
+	}
+}
+
+func (k *walker) gotOne(s lifecycle.Session, err error) {
+	k.promised(s, err)
+	if err != nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ensured[s.ID] = s.ChatID
+}
+
+// oneOfEachChat checks that of the sessions that Ensure answered with, no two of one chat
+// have a sandbox that runs. The chats where it is called have no others.
+func (k *walker) oneOfEachChat() {
+	k.t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	living := map[string]string{}
+	for _, box := range k.mem.Sandboxes() {
+		chat, ok := k.ensured[box.SessionID]
+		if !ok || box.State != provider.StateRunning {
+			continue
+		}
+		if s, err := k.engine.Get(box.SessionID); err != nil || s.Status != lifecycle.StatusRunning || !time.Now().Before(s.ExpiresAt) {
+			continue
+		}
+		if other := living[chat]; other != "" {
+			k.t.Errorf("after %v the chat %s has %s and %s", k.steps, chat, other, box.SessionID)
+		}
+		living[chat] = box.SessionID
 	}
 }
 

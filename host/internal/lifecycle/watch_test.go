@@ -8,8 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/berth-dev/berth/host/internal/api"
 	"github.com/berth-dev/berth/host/internal/lease"
 	"github.com/berth-dev/berth/host/internal/lifecycle"
+	"github.com/berth-dev/berth/sdk/provider"
 	"github.com/berth-dev/berth/sdk/providertest/mem"
 )
 
@@ -185,5 +187,40 @@ func TestList(t *testing.T) {
 		_, err = w.engine.Get("x")
 		failed(t, err, lifecycle.CodeInvalidArgument, `get: session_id: "x" is not a UUID`)
 		w.ended(id3, lease.Deleted)
+	})
+}
+
+// Progress with an image reaches the watchers in its place, and touches no session.
+func TestWatchProgress(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		s := w.create(id1)
+		events := w.watch()
+		begun := len(events())
+		w.mem.Emit(provider.Event{Kind: provider.EventProgress, SessionID: id1, SandboxID: s.SandboxID, Image: "sandbox:latest", Message: "3 of 5 layers"})
+		w.pass(time.Second)
+		w.create(id2)
+		rest := events()[begun:]
+		if len(rest) < 2 {
+			t.Fatalf("%+v", rest)
+		}
+		ev := rest[0]
+		if ev.Type != lifecycle.EventProgress || ev.Progress == nil || ev.Session.ID != "" ||
+			*ev.Progress != (api.Progress{Provider: "mem", Image: "sandbox:latest", Message: "3 of 5 layers"}) {
+			t.Errorf("%+v with %+v", ev, ev.Progress)
+		}
+		for i, ev := range rest {
+			if ev.Seq != rest[0].Seq+uint64(i) || i > 0 && (ev.Progress != nil || ev.Type != lifecycle.EventChanged) {
+				t.Errorf("event %d: %+v", i, ev)
+			}
+		}
+		w.calls(mem.Get, 0) // it says nothing about a sandbox
+		for ev := range w.engine.Watch(t.Context()) {
+			if ev.Type == lifecycle.EventProgress {
+				t.Error("it is in the snapshot")
+			}
+			if ev.Type == lifecycle.EventSynced {
+				break
+			}
+		}
 	})
 }
