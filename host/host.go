@@ -14,12 +14,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/berth-dev/berth/host/config"
+	"github.com/berth-dev/berth/host/internal/control"
 	"github.com/berth-dev/berth/host/internal/lease"
 	"github.com/berth-dev/berth/host/internal/lifecycle"
 	"github.com/berth-dev/berth/host/internal/metrics"
 	"github.com/berth-dev/berth/host/internal/ready"
 	"github.com/berth-dev/berth/host/internal/statedir"
-	"github.com/berth-dev/berth/host/internal/supervisor"
 	"github.com/berth-dev/berth/sdk/launch"
 )
 
@@ -29,18 +29,31 @@ const stopGrace = 15 * time.Second
 // Host keeps sessions. Make one with New, Run it once; its verbs may be called from any
 // goroutine in between, and fail with CodeUnavailable before the providers are ready.
 type Host struct {
-	cfg      *config.Config
+	opts     Options
 	log      *slog.Logger
 	dir      *statedir.Dir
+	runDir   string // where the plugins' sockets are
 	store    lease.Store
 	engine   *lifecycle.Engine
 	metrics  *metrics.Metrics
 	gatherer prometheus.Gatherer
-	slots    []*slot // in the order of the configuration
+	control  *control.Server
+
+	reloading sync.Mutex // held by the one reload that goes on
 
 	mu      sync.Mutex
+	cfg     *config.Config
+	slots   []*slot // in the order of the configuration
 	state   runState
 	address string // where the endpoints are served, once they are
+	plugins *plugins
+}
+
+// plugins is what the supervisors of a host that runs live under.
+type plugins struct {
+	ctx  context.Context
+	work sync.WaitGroup
+	fail context.CancelCauseFunc // ends the host
 }
 
 type runState int
@@ -48,13 +61,22 @@ type runState int
 const (
 	made runState = iota
 	running
+	stopping
 	closed
 )
 
-// slot is one provider block and its supervisor.
-type slot struct {
-	cfg        *config.Provider
-	supervisor *supervisor.Supervisor
+// config is the configuration of now.
+func (h *Host) config() *config.Config {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cfg
+}
+
+// providers are the slots of now.
+func (h *Host) providers() []*slot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.slots
 }
 
 // New makes a host: it takes the lock of the state directory and reads the leases. It
@@ -64,7 +86,7 @@ type slot struct {
 // lease store is of a newer version; the metrics are registered already.
 func New(cfg *config.Config, opts Options) (_ *Host, err error) {
 	opts = opts.withDefaults()
-	h := &Host{cfg: cfg, log: opts.Logger}
+	h := &Host{cfg: cfg, opts: opts, log: opts.Logger}
 	for name := range opts.Providers {
 		if cfg.Provider(name) == nil {
 			return nil, fmt.Errorf("host: provider %q is linked in, but the configuration has no such block", name)
@@ -98,64 +120,62 @@ func New(cfg *config.Config, opts Options) (_ *Host, err error) {
 	if moved := store.Damaged(); moved != "" {
 		h.log.Error("the lease store was damaged and was moved aside; sessions of before are lost, their sandboxes are left alone", "moved_to", moved)
 	}
-	if err := h.assemble(ctx, opts); err != nil {
+	if err := h.assemble(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
+	h.control = control.New(served{h}, control.Options{Logger: h.log})
 	undo = false
 	return h, nil
 }
 
 // assemble makes the engine and a supervisor for each provider block.
-func (h *Host) assemble(ctx context.Context, opts Options) (err error) {
-	var templates []lifecycle.Template
-	for _, t := range h.cfg.Templates {
-		templates = append(templates, template{t: t, volumeRoots: h.cfg.VolumeRoots})
-	}
-	l := h.cfg.Lifecycle
+func (h *Host) assemble(ctx context.Context, cfg *config.Config) (err error) {
 	h.engine, err = lifecycle.New(ctx, lifecycle.Options{
-		Owner: h.dir.Owner(),
-		Limits: lifecycle.Limits{
-			SweepInterval: l.SweepInterval, StopGrace: l.StopGrace, CreateTimeout: l.CreateTimeout,
-			EndedRetention: l.EndedRetention, MaxTTL: l.MaxTTL, MaxLifetime: l.MaxLifetime,
-			MaxSessions: l.MaxSessions, MaxCreating: l.MaxCreating, MaxReaping: l.MaxReaping,
-		},
-		Store: h.store, Templates: templates, Prober: ready.Prober{},
-		Observer: observer{metrics: h.metrics, tracer: opts.TracerProvider.Tracer(instrumentation)},
+		Owner: h.dir.Owner(), Limits: limitsOf(cfg), Templates: templatesOf(cfg),
+		Store: h.store, Prober: ready.Prober{},
+		Observer: observer{metrics: h.metrics, tracer: h.opts.TracerProvider.Tracer(instrumentation)},
 		Logger:   h.log, Suspended: suspended,
 	})
 	if err != nil {
 		return err
 	}
 	h.metrics.Sessions(h.counts)
-	run, err := launch.PrepareRunDir(h.cfg.StateDir)
-	if err != nil {
+	if h.runDir, err = launch.PrepareRunDir(cfg.StateDir); err != nil {
 		return err
 	}
-	h.pruneCache(ctx)
-	for _, p := range h.cfg.Providers {
-		s, err := supervisor.New(supervisor.Options{
-			Name:     p.Name,
-			Launcher: launcher(h.cfg, p, opts, h.dir.Plugins(), run),
-			Settings: p,
-			Owner:    h.dir.Owner(),
-			Engine:   refusing{h.engine, h.cfg},
-			Observer: h.metrics,
-			Logger:   h.log,
-		})
+	h.pruneCache(ctx, cfg)
+	for _, p := range cfg.Providers {
+		s, err := h.newSlot(cfg, p)
 		if err != nil {
 			return err
 		}
-		h.slots = append(h.slots, &slot{cfg: p, supervisor: s})
-		h.engine.Attach(p.Name, s)
+		h.slots = append(h.slots, s)
 	}
 	return nil
+}
+
+func limitsOf(cfg *config.Config) lifecycle.Limits {
+	l := cfg.Lifecycle
+	return lifecycle.Limits{
+		SweepInterval: l.SweepInterval, StopGrace: l.StopGrace, CreateTimeout: l.CreateTimeout,
+		EndedRetention: l.EndedRetention, MaxTTL: l.MaxTTL, MaxLifetime: l.MaxLifetime,
+		MaxSessions: l.MaxSessions, MaxCreating: l.MaxCreating, MaxReaping: l.MaxReaping,
+	}
+}
+
+func templatesOf(cfg *config.Config) []lifecycle.Template {
+	var list []lifecycle.Template
+	for _, t := range cfg.Templates {
+		list = append(list, template{t: t, volumeRoots: cfg.VolumeRoots})
+	}
+	return list
 }
 
 // Owner is the id that this host writes on everything it makes.
 func (h *Host) Owner() string { return h.dir.Owner() }
 
-// Run starts the plugins, keeps the deadlines and serves metrics.address, until ctx is
-// done or a required provider can't be had. It then takes nothing new, ends the creates
+// Run starts the plugins, keeps the deadlines and serves metrics.address and
+// control.socket, until ctx is done or a required provider can't be had. It then takes nothing new, ends the creates
 // in flight so that they leave nothing, ends the plugins, and lets go of the state
 // directory. Sandboxes stay. It may be called once.
 func (h *Host) Run(ctx context.Context) error {
@@ -170,29 +190,43 @@ func (h *Host) Run(ctx context.Context) error {
 
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	plugins, stopPlugins := context.WithCancel(context.WithoutCancel(ctx))
+	pluginsCtx, stopPlugins := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPlugins()
 	web, err := h.listen()
 	if err != nil {
 		return err
 	}
+	socket, err := control.Listen(h.config().Control.Socket)
+	if err != nil {
+		return errors.Join(fmt.Errorf("host: %w", err), web.close())
+	}
 
 	var work sync.WaitGroup
-	work.Go(func() { web.serve(plugins, fail) })
-	for _, s := range h.slots {
-		work.Go(func() {
-			if err := s.supervisor.Run(plugins); err != nil {
-				h.log.Error("a plugin did not end", "provider", s.cfg.Name, "err", err)
-			}
-		})
-		if s.cfg.Required {
+	work.Go(func() { web.serve(pluginsCtx, fail) })
+	work.Go(func() {
+		if err := control.Serve(pluginsCtx, socket, h.control.Handler(), h.log); err != nil {
+			fail(fmt.Errorf("host: control.socket: %w", err))
+		}
+	})
+	h.mu.Lock()
+	h.plugins = &plugins{ctx: pluginsCtx, fail: fail}
+	cfg, slots := h.cfg, h.slots
+	for _, s := range slots {
+		h.plugins.start(h, s)
+		if s.block().Required {
 			work.Go(func() { h.require(ctx, s, fail) })
 		}
 	}
-	h.log.Info("the host runs", "owner", h.Owner(), "state_dir", h.cfg.StateDir, "providers", len(h.slots), "templates", len(h.cfg.Templates))
+	h.mu.Unlock()
+	h.log.Info("the host runs", "owner", h.Owner(), "state_dir", cfg.StateDir, "providers", len(slots), "templates", len(cfg.Templates), "socket", cfg.Control.Socket)
+	context.AfterFunc(ctx, h.control.Close)
 	h.engine.Run(ctx, stopGrace) // until ctx is done
 	h.log.Info("the host stops; sandboxes stay", "reason", context.Cause(ctx))
+	h.mu.Lock()
+	h.state = stopping
+	h.mu.Unlock()
 	stopPlugins()
+	h.plugins.work.Wait()
 	work.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		return cause
@@ -214,6 +248,9 @@ func (h *Host) Close() error {
 
 func (h *Host) release() error {
 	var errs []error
+	if h.control != nil {
+		h.control.Close()
+	}
 	if h.metrics != nil {
 		h.metrics.Close()
 	}

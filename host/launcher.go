@@ -34,10 +34,10 @@ func (u unlaunchable) Launch(context.Context) (supervisor.Instance, error) {
 }
 
 // pruneCache removes the copies of plugins that no provider block names any more.
-func (h *Host) pruneCache(ctx context.Context) {
+func (h *Host) pruneCache(ctx context.Context, cfg *config.Config) {
 	var keep []string
-	for _, p := range h.cfg.Providers {
-		if path, err := pluginPath(h.cfg, p); err == nil {
+	for _, p := range cfg.Providers {
+		if path, err := pluginPath(cfg, p); err == nil {
 			keep = append(keep, path)
 		}
 	}

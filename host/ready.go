@@ -16,8 +16,8 @@ type ProviderStatus = supervisor.Report
 // Providers tells the state of every provider, in the order of the configuration. It
 // asks nobody.
 func (h *Host) Providers() []ProviderStatus {
-	list := make([]ProviderStatus, 0, len(h.slots))
-	for _, s := range h.slots {
+	list := []ProviderStatus{}
+	for _, s := range h.providers() {
 		list = append(list, s.supervisor.Report())
 	}
 	return list
@@ -27,9 +27,9 @@ func (h *Host) Providers() []ProviderStatus {
 // last said when ctx is done.
 func (h *Host) WaitReady(ctx context.Context) error {
 	var down []string
-	for _, s := range h.slots {
+	for _, s := range h.providers() {
 		if err := s.supervisor.WaitReady(ctx); err != nil {
-			down = append(down, fmt.Sprintf("%s: %v", s.cfg.Name, err))
+			down = append(down, fmt.Sprintf("%s: %v", s.name, err))
 		}
 	}
 	if len(down) > 0 {
@@ -48,7 +48,7 @@ func (h *Host) require(ctx context.Context, s *slot, fail context.CancelCauseFun
 		case lifecycle.Ready, lifecycle.Degraded:
 			return
 		case lifecycle.Misconfigured, lifecycle.Backoff:
-			fail(fmt.Errorf("provider %q is required: %w", s.cfg.Name, st.Err))
+			fail(fmt.Errorf("provider %q is required: %w", s.name, st.Err))
 			return
 		}
 		select {

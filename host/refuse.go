@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/berth-dev/berth/host/config"
 	"github.com/berth-dev/berth/host/internal/lifecycle"
 	"github.com/berth-dev/berth/sdk/provider"
 )
@@ -13,11 +12,11 @@ import (
 // safely: nothing is created on it, and nothing of it is touched.
 type refusing struct {
 	lifecycle.Supervised
-	cfg *config.Config
+	slot *slot
 }
 
 func (r refusing) Reconcile(ctx context.Context, name string, p provider.Provider) error {
-	block := r.cfg.Provider(name)
+	block := r.slot.block()
 	for setting, asked := range map[string]bool{
 		"adopt":          len(block.Adopt) > 0,
 		"accept_backend": block.AcceptBackend != "",

@@ -21,10 +21,11 @@ type web struct {
 }
 
 func (h *Host) listen() (*web, error) {
-	if h.cfg.Metrics == nil {
+	cfg := h.config()
+	if cfg.Metrics == nil {
 		return &web{}, nil
 	}
-	l, err := net.Listen("tcp", h.cfg.Metrics.Address)
+	l, err := net.Listen("tcp", cfg.Metrics.Address)
 	if err != nil {
 		return nil, fmt.Errorf("host: metrics.address: %w", err)
 	}
@@ -35,6 +36,14 @@ func (h *Host) listen() (*web, error) {
 		Handler: h.MetricsHandler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}}, nil
+}
+
+// close lets go of an address that is not served.
+func (w *web) close() error {
+	if w.listener == nil {
+		return nil
+	}
+	return w.listener.Close()
 }
 
 // MetricsAddress is where /metrics, /healthz and /readyz are served: metrics.address
@@ -96,9 +105,9 @@ type providerReadiness struct {
 
 func (h *Host) readyz(w http.ResponseWriter, _ *http.Request) {
 	answer := readiness{Ready: true, Providers: []providerReadiness{}}
-	for _, s := range h.slots {
+	for _, s := range h.providers() {
 		st := s.supervisor.Status()
-		p := providerReadiness{Name: s.cfg.Name, State: string(st.State), Since: st.Since.UTC(), Generation: st.Generation}
+		p := providerReadiness{Name: s.name, State: string(st.State), Since: st.Since.UTC(), Generation: st.Generation}
 		if st.State != lifecycle.Ready {
 			answer.Ready = false
 			if st.Err != nil {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -164,3 +165,11 @@ func benchNoNanos(b *testing.B) { b.ReportMetric(0, "ns/op") }
 
 // benchName numbers the names of what one benchmark makes at the daemon.
 func benchName(i int) string { return fmt.Sprintf("bench-%s-%d", world.run, i) }
+
+// benchHeap is how many bytes are in use once the garbage is gone.
+func benchHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -41,6 +41,12 @@ var rules = []rule{
 	{from: "host/internal/lifecycle", never: "google.golang.org/", deep: true, because: "the engine runs under testing/synctest: no gRPC"},
 	{from: "host/internal/lifecycle", never: "github.com/hashicorp/", deep: true, because: "the engine runs under testing/synctest: no HCL, no go-plugin"},
 	{from: "host/internal/lifecycle", never: "github.com/prometheus/", deep: true, because: "the engine tells an observer, not Prometheus"},
+	{from: "host/client", never: "host", except: []string{"host/client", "host/internal/api", "host/internal/control/convert"}, deep: true, because: "a program beside a host does not compile the host: words and conversions alone"},
+	{from: "host/client", never: "go.etcd.io/bbolt", deep: true, because: "a client holds no leases"},
+	{from: "host/client", never: "github.com/hashicorp/", deep: true, because: "a client reads no configuration and starts no plugin"},
+	{from: "host/client", never: "github.com/docker/", deep: true, because: "a client knows no provider"},
+	{from: "host/client", never: "github.com/prometheus/", deep: true, because: "a client has no metrics"},
+	{from: "host/client", never: "google.golang.org/grpc", deep: true, because: "a client speaks Connect, which needs no gRPC"},
 	{from: "host/internal/supervisor", never: "host/config", deep: true, because: "settings come to the supervisor as an interface"},
 	{from: "host", never: "github.com/docker/docker", deep: true, because: "what is Docker's is behind the boundary"},
 }
@@ -52,6 +58,8 @@ var onlyImporters = []struct {
 	because string
 }{
 	{module + "proto/provider", []string{"sdk/internal/wire"}, "conversion is in one walled place"},
+	{module + "proto/control", []string{"host/internal/control", "host/internal/control/convert", "host/client"}, "the API's messages stay at its two ends"},
+	{"connectrpc.com", []string{"host/internal/control", "host/internal/control/convert", "host/client", "proto/control/v1/controlv1connect"}, "the API's protocol stays at its two ends"},
 	{"github.com/hashicorp/hcl/v2", []string{"host/config"}, "host/config alone knows HCL"},
 	{"github.com/zclconf/go-cty", []string{"host/config"}, "host/config alone knows HCL's values"},
 	{"go.etcd.io/bbolt", []string{"host/internal/lease"}, "leases alone are on disk"},

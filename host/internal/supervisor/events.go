@@ -87,7 +87,7 @@ func (g *generation) streamEvents() {
 			g.s.engine.EventsBroken(g.s.opts.Name)
 		}
 		pause := wait.next()
-		g.s.log.Debug("the plugin's events broke", "generation", g.num, "err", err, "next_try_in", pause)
+		g.s.log.Debug("the plugin's events broke", "generation", g.num.Load(), "err", err, "next_try_in", pause)
 		if !sleep(g.work, pause) {
 			return
 		}

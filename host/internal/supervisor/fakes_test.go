@@ -18,7 +18,8 @@ import (
 type launcher struct {
 	backend *mem.Backend
 	print   atomic.Value                          // string: the binary's fingerprint
-	change  func(*mem.Provider) provider.Provider // nil: none
+	change  func(*mem.Provider) provider.Provider // nil: none; what it returns has no gate
+	before  func(verb mem.Verb)                   // nil: none; called before a create or a list reaches the gate
 
 	mu    sync.Mutex
 	fail  error // of each launch
@@ -33,7 +34,7 @@ func (l *launcher) Launch(context.Context) (supervisor.Instance, error) {
 	if l.fail != nil {
 		return nil, l.fail
 	}
-	x := &life{plugin: changed{mem.Plugin(l.backend), l.backend, l.change}, done: make(chan struct{})}
+	x := &life{plugin: changed{mem.Plugin(l.backend), l}, done: make(chan struct{})}
 	l.lives = append(l.lives, x)
 	return x, nil
 }
@@ -64,15 +65,33 @@ func (l *launcher) last() *life {
 // changed is a plugin whose provider may be another.
 type changed struct {
 	provider.Plugin
-	backend *mem.Backend
-	change  func(*mem.Provider) provider.Provider
+	l *launcher
 }
 
 func (c changed) Provider() provider.Provider {
-	if c.change == nil {
-		return c.Plugin.Provider()
+	switch {
+	case c.l.change != nil:
+		return c.l.change(c.l.backend.Provider())
+	case c.l.before != nil:
+		return late{c.Plugin.Provider(), c.l.before}
 	}
-	return c.change(c.backend.Provider())
+	return c.Plugin.Provider()
+}
+
+// late is a provider whose calls are some time on their way to the plugin.
+type late struct {
+	provider.Provider
+	before func(mem.Verb)
+}
+
+func (l late) Create(ctx context.Context, spec provider.Spec) (provider.Created, error) {
+	l.before(mem.Create)
+	return l.Provider.Create(ctx, spec)
+}
+
+func (l late) List(ctx context.Context, yield func(provider.Sandbox) error) (provider.ListSummary, error) {
+	l.before(mem.List)
+	return l.Provider.List(ctx, yield)
 }
 
 // life is one life of a plugin.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lifecycle"
@@ -13,11 +14,12 @@ import (
 
 // generation is one life of the plugin.
 type generation struct {
-	s    *Supervisor
-	num  int
-	inst Instance
-	prov provider.Provider
-	caps []provider.Capability
+	s        *Supervisor
+	num      atomic.Int64 // counts lives; a successor gets its last one when it takes over
+	inst     Instance
+	settings Settings
+	prov     provider.Provider
+	caps     []provider.Capability
 
 	// alive is done when the life has ended, with the reason as its cause. Every call on
 	// the generation ends with it.
@@ -33,7 +35,12 @@ type generation struct {
 	events  eventStream
 
 	// Guarded by s.mu.
-	identity string // of its backend, once it was asked; calls wait for it
+	report   Report        // what Status does not tell
+	config   []byte        // that it was configured with
+	identity string        // of its backend, once it was asked; calls wait for it
+	of       int           // the change of how that it was launched for
+	flight   int           // calls under way that its successor waits for
+	idle     chan struct{} // closed when flight is 0; nil before it is retired
 }
 
 // ending is how a generation, or the try to start one, ended.
@@ -41,6 +48,7 @@ type ending struct {
 	err     error
 	restart string // the reason to count
 	refused bool   // the configuration was refused
+	of      int    // the change of how that it goes by
 }
 
 // errRefused marks a start that can't succeed with this configuration.
@@ -48,57 +56,94 @@ type errRefused struct{ error }
 
 func (e errRefused) Unwrap() error { return e.error }
 
-// live launches one generation and stays with it to its end, or until ctx is done.
+// errOutdated is the end of a generation whose settings are no longer those of now.
+var errOutdated = errors.New("other settings were taken over")
+
+// live launches one generation and stays with it, and with the successors that take its
+// place, to the end of the last, or until ctx is done.
 func (s *Supervisor) live(ctx context.Context, failures *backoff) ending {
-	s.set(lifecycle.Starting, nil)
-	inst, err := s.opts.Launcher.Launch(ctx)
-	if err != nil {
-		return ending{err: err, restart: restartStartFailed}
-	}
-	g := s.newGeneration(ctx, inst)
-	err = g.start()
-	configured, refused := err == nil, errors.As(err, new(errRefused))
-	if configured {
+	w := s.takeNext(ctx)
+	if w == nil {
+		s.set(lifecycle.Starting, nil)
+		how, of := s.how()
+		inst, err := how.launcher.Launch(ctx)
+		if err != nil {
+			return ending{err: err, restart: restartStartFailed, of: of}
+		}
+		g := s.newGeneration(ctx, inst, how.settings)
+		if !s.show(g, of) {
+			g.end(errOutdated)
+			return g.died(ctx)
+		}
+		if err := g.start(); err != nil {
+			return g.failed(ctx, err)
+		}
 		s.publish(g)
 		g.helpers.Go(g.streamEvents)
-		g.observe(failures)
+		w = newWatchman(g)
 	}
-	if err != nil && !refused {
+	for {
+		w.observe(failures)
+		next := s.takeNext(ctx)
+		if next == nil {
+			return w.died(ctx)
+		}
+		s.restarted(restartReloaded)
+		failures.reset() // what failed is not what runs
+		old := w.generation
+		s.retiring.Go(func() { old.retire(ctx) })
+		w = next
+	}
+}
+
+// failed ends a generation that did not come to run.
+func (g *generation) failed(ctx context.Context, err error) ending {
+	refused := errors.As(err, new(errRefused))
+	if !refused {
 		g.settle(ctx)
-	}
-	if cause := g.dead(); cause != nil && !refused { // what was refused stays so, if it died of it too
-		err = cause
-		if configured && ctx.Err() == nil {
-			s.set(lifecycle.Starting, err) // at once, however long its end takes
+		if cause := g.dead(); cause != nil {
+			err = cause
 		}
 	}
 	g.close(ctx)
-	switch {
-	case refused:
-		return ending{err: err, restart: restartChanged, refused: true}
-	case !configured:
-		return ending{err: err, restart: restartStartFailed}
-	case errors.As(err, new(errHung)):
-		return ending{err: err, restart: restartHung}
+	if refused { // what was refused stays so, if it died of it too
+		return ending{err: err, restart: restartChanged, refused: true, of: g.goesBy()}
 	}
-	return ending{err: err, restart: restartDied}
+	return ending{err: err, restart: restartStartFailed, of: g.goesBy()}
 }
 
-func (s *Supervisor) newGeneration(ctx context.Context, inst Instance) *generation {
-	g := &generation{s: s, inst: inst, events: newEventStream()}
+// died ends a generation that ran.
+func (g *generation) died(ctx context.Context) ending {
+	err := g.dead()
+	if err != nil && ctx.Err() == nil {
+		g.s.set(lifecycle.Starting, err) // at once, however long its end takes
+	}
+	g.close(ctx)
+	if errors.As(err, new(errHung)) {
+		return ending{err: err, restart: restartHung, of: g.goesBy()}
+	}
+	return ending{err: err, restart: restartDied, of: g.goesBy()}
+}
+
+// goesBy is the change of how that the generation was launched for.
+func (g *generation) goesBy() int {
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	return g.of
+}
+
+func (s *Supervisor) newGeneration(ctx context.Context, inst Instance, settings Settings) *generation {
+	g := &generation{s: s, inst: inst, settings: settings, events: newEventStream()}
 	g.alive, g.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	g.work, g.stopWork = context.WithCancel(ctx)
 	context.AfterFunc(g.alive, g.stopWork)
-	s.change(func(st *lifecycle.BackendStatus) {
-		st.Generation++
-		g.num = st.Generation
-	})
-	s.note(func(r *Report) {
-		r.PID = 0
-		if p, ok := inst.(interface{ PID() int }); ok {
-			r.PID = p.PID()
-		}
-	})
+	s.mu.Lock()
+	s.generations++
+	g.num.Store(s.generations)
+	s.mu.Unlock()
+	if p, ok := inst.(interface{ PID() int }); ok {
+		g.report.PID = p.PID()
+	}
 	g.helpers.Go(g.watch)
 	g.helpers.Go(g.pings)
 	return g
@@ -108,7 +153,7 @@ func (s *Supervisor) newGeneration(ctx context.Context, inst Instance) *generati
 func (g *generation) watch() {
 	select {
 	case <-g.inst.Done():
-		g.end(fmt.Errorf("generation %d has died: %w", g.num, g.inst.Err()))
+		g.end(fmt.Errorf("generation %d has died: %w", g.num.Load(), g.inst.Err()))
 	case <-g.alive.Done():
 	}
 }
@@ -136,8 +181,8 @@ func (g *generation) start() error {
 	if err != nil {
 		return err
 	}
-	g.s.note(func(r *Report) { r.Info, r.Schemas = info, schemas })
-	req, err := g.s.opts.Settings.Bind(schemas)
+	g.note(func(r *Report) { r.Info, r.Schemas = info, schemas })
+	req, err := g.settings.Bind(schemas)
 	if err != nil {
 		return errRefused{err}
 	}
@@ -149,7 +194,7 @@ func (g *generation) start() error {
 	if err != nil {
 		return err
 	}
-	if err := g.s.opts.Settings.Explain(found); err != nil {
+	if err := g.settings.Explain(found); err != nil {
 		return errRefused{err}
 	}
 	if found.HasErrors() { // whatever Explain says
@@ -168,7 +213,10 @@ func (g *generation) start() error {
 		return err
 	}
 	g.prov, g.caps = plugin.Provider(), configured.Capabilities
-	g.s.note(func(r *Report) { r.Capabilities = configured.Capabilities })
+	g.note(func(r *Report) { r.Capabilities = configured.Capabilities })
+	g.s.mu.Lock()
+	g.config = req.Config
+	g.s.mu.Unlock()
 	return nil
 }
 
@@ -194,18 +242,56 @@ func (g *generation) close(ctx context.Context) {
 		g.s.refuseCalls() // and let those in flight end
 	} else {
 		g.end(errors.New("the generation has ended"))
-		g.s.publish(nil)
+		g.s.withdraw(g)
 		g.inst.Kill()
 	}
+	g.finish(ctx, fmt.Errorf("provider %q was stopped", g.s.opts.Name))
+}
+
+// retire ends a generation whose place a successor has taken: the calls in flight on it may
+// end first, within closeTimeout. Its plugin is drained after that alone, for a call that
+// has just left would be refused.
+func (g *generation) retire(ctx context.Context) {
+	g.stopWork()
+	idle := make(chan struct{})
+	g.s.mu.Lock()
+	if g.idle = idle; g.flight == 0 {
+		close(idle)
+	}
+	g.s.mu.Unlock()
+	cause := g.replaced()
+	t := time.NewTimer(closeTimeout)
+	defer t.Stop()
+	select {
+	case <-idle:
+	case <-g.inst.Done():
+	case <-t.C:
+		g.end(cause)
+	}
+	g.finish(ctx, cause)
+}
+
+func (g *generation) replaced() error {
+	return fmt.Errorf("generation %d of the plugin was replaced by another", g.num.Load())
+}
+
+func (g *generation) finish(ctx context.Context, cause error) {
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if err := g.inst.Close(bound); err != nil {
-		g.s.log.Error("the plugin's process is not gone", "generation", g.num, "err", err)
+		g.s.log.Error("the plugin's process is not gone", "generation", g.num.Load(), "err", err)
 	}
-	g.end(fmt.Errorf("provider %q was stopped", g.s.opts.Name))
-	g.s.publish(nil)
-	g.s.note(func(r *Report) { r.PID = 0 })
+	g.end(cause)
+	g.s.withdraw(g)
+	g.note(func(r *Report) { r.PID = 0 })
 	g.helpers.Wait()
+}
+
+// note keeps something for Report.
+func (g *generation) note(f func(*Report)) {
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	f(&g.report)
 }
 
 func codeOf(err error) string {

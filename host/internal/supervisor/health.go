@@ -20,6 +20,11 @@ type watchman struct {
 	retry  backoff   // of reconciles
 	notYet time.Time // the next one
 	failed error     // the last one's
+	since  time.Time // READY; zero when it is not
+}
+
+func newWatchman(g *generation) *watchman {
+	return &watchman{generation: g, retry: backoff{first: backoffFirst, most: backoffMax}}
 }
 
 // verdict is what one poll found. A nil err is READY.
@@ -29,32 +34,68 @@ type verdict struct {
 	identity string // "" when it did not tell
 }
 
-// observe polls the backend's health until the generation or the supervisor ends, and
-// moves the provider between READY and DEGRADED.
-func (g *generation) observe(failures *backoff) {
-	w := &watchman{generation: g, retry: backoff{first: backoffFirst, most: backoffMax}}
-	var since time.Time // READY
-	for g.work.Err() == nil {
+// observe polls the backend's health until the generation or the supervisor ends, or a
+// successor is there, and moves the provider between READY and DEGRADED.
+func (w *watchman) observe(failures *backoff) {
+	for w.work.Err() == nil && !w.s.hasNext() {
 		v := w.examine()
-		if g.work.Err() != nil {
+		if w.work.Err() != nil {
 			return // it says nothing about the backend
 		}
+		w.tell(v)
 		pause := healthReady
-		state := lifecycle.Ready
 		if v.err != nil {
-			pause, state, since, w.agreed = healthDegraded, lifecycle.Degraded, time.Time{}, false
-		} else if since.IsZero() {
-			since = time.Now()
-		} else if time.Since(since) >= backoffReset {
+			pause = healthDegraded
+		} else if time.Since(w.since) >= backoffReset {
 			failures.reset()
 		}
-		g.s.change(func(st *lifecycle.BackendStatus) {
-			st.State, st.Err = state, v.err
-			if v.identity != "" { // else it is as changed as it was
-				st.Changed, st.Identity = v.changed, v.identity
-			}
-		})
-		sleep(g.work, pause)
+		w.s.rest(w.work, pause)
+	}
+}
+
+// tell makes what a poll has found the provider's status.
+func (w *watchman) tell(v verdict) {
+	state := w.judge(v)
+	w.s.change(func(st *lifecycle.BackendStatus) {
+		st.State, st.Err, st.Generation = state, v.err, int(w.num.Load())
+		if v.identity != "" { // else it is as changed as it was
+			st.Changed, st.Identity = v.changed, v.identity
+		}
+	})
+}
+
+// judge is the state that a verdict comes to.
+func (w *watchman) judge(v verdict) lifecycle.BackendState {
+	if v.err != nil {
+		w.since, w.agreed = time.Time{}, false
+		return lifecycle.Degraded
+	}
+	if w.since.IsZero() {
+		w.since = time.Now()
+	}
+	return lifecycle.Ready
+}
+
+// takeOver makes a generation the one that calls go to, in the state of a verdict. Both
+// change at once: a backend that is another one must never be asked as if it were not,
+// neither the new generation's nor the old one's.
+func (w *watchman) takeOver(v verdict) {
+	state := w.judge(v)
+	first := false
+	w.s.change(func(st *lifecycle.BackendStatus) {
+		first = w.s.gen == nil
+		w.s.shown, w.s.gen = w.generation, w.generation
+		if w.num.Load() != w.s.generations { // another life began since this one
+			w.s.generations++
+			w.num.Store(w.s.generations)
+		}
+		st.State, st.Err, st.Generation = state, v.err, int(w.num.Load())
+		if v.identity != "" {
+			st.Changed, st.Identity = v.changed, v.identity
+		}
+	})
+	if first {
+		w.s.observer.PluginUp(w.s.opts.Name, true)
 	}
 }
 
@@ -100,7 +141,7 @@ func (g *generation) health() (h provider.Health, err error) {
 		return err
 	})
 	if err == nil {
-		g.s.note(func(r *Report) { r.Health = h })
+		g.note(func(r *Report) { r.Health = h })
 	}
 	return h, err
 }
@@ -153,15 +194,13 @@ func (g *generation) know(id string) {
 // reconcile lets the engine compare this generation's list with what it knows. An event
 // stream is open before, so that nothing falls between the two.
 func (w *watchman) reconcile() error {
-	if w.s.Status().State == lifecycle.Starting {
-		w.s.set(lifecycle.Reconciling, nil)
-	}
+	w.s.reconciling(w.generation)
 	w.events.awaitFirst(w.work)
 	ctx, cancel := context.WithTimeout(w.work, reconcileTimeout)
 	defer cancel()
 	err := w.s.engine.Reconcile(ctx, w.s.opts.Name, pinned{w.generation})
 	if err != nil && w.work.Err() == nil { // else it ended under it
-		w.s.log.Warn("the plugin's sandboxes can't be reconciled yet", "generation", w.num, "err", err)
+		w.s.log.Warn("the plugin's sandboxes can't be reconciled yet", "generation", w.num.Load(), "err", err)
 	}
 	return err
 }

@@ -9,10 +9,30 @@ import (
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
-// pass returns the generation that a call may go to, or says why there is none.
-func (s *Supervisor) pass(op, id string) (*generation, error) {
+// enter lets a call begin on the generation that it may go to, or says why there is none.
+// leave must be called when it is done.
+func (s *Supervisor) enter(op, id string) (*generation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	g, err := s.pass(op, id)
+	if err == nil {
+		g.flight++
+	}
+	return g, err
+}
+
+// leave ends what enter began.
+func (g *generation) leave() {
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	g.flight--
+	if g.flight == 0 && g.idle != nil {
+		close(g.idle)
+	}
+}
+
+// pass returns the generation that a call may go to. The lock is held.
+func (s *Supervisor) pass(op, id string) (*generation, error) {
 	g, st := s.gen, s.status
 	switch {
 	case s.stopping:
@@ -33,26 +53,47 @@ func (s *Supervisor) pass(op, id string) (*generation, error) {
 func once() bool  { return false }
 func twice() bool { return true }
 
-// call makes a call on the current generation. When the generation died under it and again
-// agrees, it is made once more on the next one, within the caller's deadline.
+// call makes a call on the current generation. When the generation died under it, or was
+// replaced and took it no more, and again agrees, it is made once more on the next one,
+// within the caller's deadline.
 func call[T any](ctx context.Context, s *Supervisor, op, id string, again func() bool, f func(context.Context, provider.Provider) (T, error)) (T, error) {
-	g, err := s.pass(op, id)
+	return callOn(ctx, s, op, id, again, func(ctx context.Context, g *generation) (T, error) { return f(ctx, g.prov) })
+}
+
+// callOn is call for what wants to know its generation.
+func callOn[T any](ctx context.Context, s *Supervisor, op, id string, again func() bool, f func(context.Context, *generation) (T, error)) (T, error) {
+	g, err := s.enter(op, id)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	v, err := invoke(ctx, g, op, id, f)
-	if err == nil || g.dead() == nil || ctx.Err() != nil || !again() {
+	on := func(g *generation) (T, error) {
+		defer g.leave()
+		return invoke(ctx, g, op, id, func(ctx context.Context, _ provider.Provider) (T, error) { return f(ctx, g) })
+	}
+	v, err := on(g)
+	if err == nil || !g.gave(err) || ctx.Err() != nil || !again() {
 		return v, err
 	}
 	next := s.after(ctx, g, op, id)
 	if next == nil {
 		return v, err
 	}
-	return invoke(ctx, next, op, id, f)
+	return on(next)
+}
+
+// gave reports whether a call may have failed because the generation is over.
+func (g *generation) gave(err error) bool {
+	if g.dead() != nil {
+		return true
+	}
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	return g.s.gen != g && provider.ClassOf(err) == provider.Unavailable
 }
 
 // after waits for a generation after g that takes the call; nil when none comes in time.
+// leave must be called on it when the call is done.
 func (s *Supervisor) after(ctx context.Context, g *generation, op, id string) *generation {
 	ctx, cancel := context.WithTimeout(ctx, nextGeneration)
 	defer cancel()
@@ -60,10 +101,12 @@ func (s *Supervisor) after(ctx context.Context, g *generation, op, id string) *g
 		s.mu.Lock()
 		changed, st, over := s.changed, s.status, s.stopping
 		s.mu.Unlock()
-		next, err := s.pass(op, id)
+		next, err := s.enter(op, id)
 		switch {
-		case err == nil && next.num > g.num:
+		case err == nil && next != g:
 			return next
+		case err == nil:
+			next.leave()
 		case over, st.State == lifecycle.Misconfigured, st.Changed:
 			return nil
 		}

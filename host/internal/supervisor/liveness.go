@@ -34,9 +34,9 @@ func (g *generation) pings() {
 			continue
 		}
 		misses++
-		g.s.log.Warn("the plugin does not answer", "generation", g.num, "misses", misses, "err", err)
+		g.s.log.Warn("the plugin does not answer", "generation", g.num.Load(), "misses", misses, "err", err)
 		if misses == pingMisses {
-			g.end(errHung{fmt.Errorf("generation %d hung: %d pings in a row had no answer, so it was killed: %w", g.num, misses, err)})
+			g.end(errHung{fmt.Errorf("generation %d hung: %d pings in a row had no answer, so it was killed: %w", g.num.Load(), misses, err)})
 			g.inst.Kill()
 			return
 		}

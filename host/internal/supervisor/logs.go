@@ -9,29 +9,36 @@ import (
 )
 
 // Logs goes to the current generation; Unsupported when it can't. When the backend becomes
-// another under it, it ends with Unavailable, and yields nothing more.
+// another under it, it ends with Unavailable, and yields nothing more; so does a followed
+// one when the generation is replaced. It is made once more, like every call that can be,
+// only when it has yielded nothing.
 func (s *Supervisor) Logs(ctx context.Context, req provider.LogsRequest, yield func(provider.LogChunk) error) error {
-	_, err := call(ctx, s, "logs", req.ID, once, func(ctx context.Context, p provider.Provider) (struct{}, error) {
-		reader, ok := p.(provider.LogReader)
+	begun := false
+	again := func() bool { return !begun }
+	_, err := callOn(ctx, s, "logs", req.ID, again, func(ctx context.Context, g *generation) (struct{}, error) {
+		reader, ok := g.prov.(provider.LogReader)
 		if !ok || !slices.Contains(s.Capabilities(), provider.CapabilityLogs) {
 			return struct{}{}, &provider.Error{Class: provider.Unsupported, Op: "logs", ID: req.ID,
 				Message: "this provider can't read logs"}
 		}
-		return struct{}{}, s.readLogs(ctx, reader, req, yield)
+		return struct{}{}, g.readLogs(ctx, reader, req, func(c provider.LogChunk) error {
+			begun = true
+			return yield(c)
+		})
 	})
 	return err
 }
 
-func (s *Supervisor) readLogs(call context.Context, reader provider.LogReader, req provider.LogsRequest, yield func(provider.LogChunk) error) error {
+func (g *generation) readLogs(call context.Context, reader provider.LogReader, req provider.LogsRequest, yield func(provider.LogChunk) error) error {
 	ctx, end := context.WithCancelCause(call)
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	defer end(nil)
-	watch.Go(func() { end(s.awaitOther(ctx, req.ID)) })
+	watch.Go(func() { end(g.awaitOver(ctx, req)) })
 	err := reader.Logs(ctx, req, func(c provider.LogChunk) error {
-		if other, _ := s.otherBackend(req.ID); other != nil {
-			end(other)
-			return other
+		if over, _ := g.logOver(req); over != nil {
+			end(over)
+			return over
 		}
 		return yield(c)
 	})
@@ -41,13 +48,12 @@ func (s *Supervisor) readLogs(call context.Context, reader provider.LogReader, r
 	return err
 }
 
-// awaitOther returns the error of otherBackend as soon as there is one; nil when ctx is
-// done.
-func (s *Supervisor) awaitOther(ctx context.Context, id string) error {
+// awaitOver returns the error of logOver as soon as there is one; nil when ctx is done.
+func (g *generation) awaitOver(ctx context.Context, req provider.LogsRequest) error {
 	for {
-		other, news := s.otherBackend(id)
-		if other != nil {
-			return other
+		over, news := g.logOver(req)
+		if over != nil {
+			return over
 		}
 		select {
 		case <-news:
@@ -57,13 +63,18 @@ func (s *Supervisor) awaitOther(ctx context.Context, id string) error {
 	}
 }
 
-// otherBackend is an error while the backend is another than that of a living session. The
-// channel is closed when that may have changed.
-func (s *Supervisor) otherBackend(id string) (error, <-chan struct{}) {
+// logOver is an error when a log must not be read on: the backend is another than that of a
+// living session, or the log is followed and its generation was replaced. The channel is
+// closed when that may have changed.
+func (g *generation) logOver(req provider.LogsRequest) (error, <-chan struct{}) {
+	s := g.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.status.Changed {
-		return s.unavailable("logs", id, reasonOf(s.status)), s.changed
+	switch {
+	case s.status.Changed:
+		return s.unavailable("logs", req.ID, reasonOf(s.status)), s.changed
+	case req.Follow && s.gen != g && g.dead() == nil:
+		return s.unavailable("logs", req.ID, g.replaced()), s.changed
 	}
 	return nil, s.changed
 }

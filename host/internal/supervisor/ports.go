@@ -56,8 +56,8 @@ type Observer interface {
 	// PluginUp tells that a plugin is configured and answers, or no longer does.
 	PluginUp(providerName string, up bool)
 
-	// PluginRestarted counts a launch after the first: "died", "hung", "start_failed" or
-	// "changed" (a binary that was MISCONFIGURED).
+	// PluginRestarted counts a launch after the first: "died", "hung", "start_failed",
+	// "changed" (a binary that was MISCONFIGURED) or "reloaded" (a successor).
 	PluginRestarted(providerName, reason string)
 
 	// RPC tells of one call: the verb, "ok" or the error's class, and how long it took.
@@ -86,6 +86,7 @@ const (
 	restartHung        = "hung"
 	restartStartFailed = "start_failed"
 	restartChanged     = "changed"
+	restartReloaded    = "reloaded"
 )
 
 type nobody struct{}

@@ -31,7 +31,12 @@ type Report struct {
 func (s *Supervisor) Report() Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, st := s.report, s.status
+	st := s.status
+	var r Report
+	if s.shown != nil {
+		r = s.shown.report
+	}
+	r.Restarts = s.restarts
 	r.Name, r.State, r.Since, r.Generation = s.opts.Name, st.State, st.Since, st.Generation
 	r.Identity, r.Changed = st.Identity, st.Changed
 	if st.Err != nil {
@@ -88,7 +93,8 @@ func (s *Supervisor) unavailable(op, id string, cause error) error {
 }
 
 // change changes the status, wakes who waits for it, and tells the engine. Only Run's
-// goroutine calls it, so that the engine hears of the changes in their order.
+// goroutine calls it, so that the engine hears of the changes in their order. f is called
+// with the lock held.
 func (s *Supervisor) change(f func(*lifecycle.BackendStatus)) {
 	s.mu.Lock()
 	old := s.status
@@ -129,6 +135,17 @@ func (s *Supervisor) set(state lifecycle.BackendState, err error) {
 	})
 }
 
+// reconciling shows that a generation which has just started is being reconciled. For one
+// that is still to take over nothing is shown.
+func (s *Supervisor) reconciling(g *generation) {
+	s.mu.Lock()
+	now := s.shown == g && s.status.State == lifecycle.Starting
+	s.mu.Unlock()
+	if now {
+		s.set(lifecycle.Reconciling, nil)
+	}
+}
+
 // wake wakes who waits for a change. The lock is held.
 func (s *Supervisor) wake() {
 	close(s.changed)
@@ -163,11 +180,30 @@ func (s *Supervisor) publish(g *generation) {
 	}
 }
 
-// note keeps something for Report.
-func (s *Supervisor) note(f func(*Report)) {
+// withdraw takes g out of use, unless another is in its place.
+func (s *Supervisor) withdraw(g *generation) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(&s.report)
+	current := s.gen == g
+	s.mu.Unlock()
+	if current {
+		s.publish(nil)
+	}
+}
+
+// show makes g, which was launched for a change of how, the generation that Status and
+// Report are about; false when there was another change since.
+func (s *Supervisor) show(g *generation, of int) bool {
+	s.mu.Lock()
+	g.of = of
+	current := s.changes == of
+	if current {
+		s.shown = g
+	}
+	s.mu.Unlock()
+	if current {
+		s.change(func(st *lifecycle.BackendStatus) { st.Generation = int(g.num.Load()) })
+	}
+	return current
 }
 
 func text(err error) string {

@@ -26,7 +26,16 @@ type Supervisor struct {
 	gen      *generation   // configured; nil when there is none
 	stopping bool          // no more calls
 	changed  chan struct{} // closed and replaced at each change of the above
-	report   Report        // what Status does not tell
+
+	generations int64       // ever begun
+	restarts    int         // and counted
+	shown       *generation // that Status and Report are about; nil before the first
+	using       how         // what the next launch goes by
+	changes     int         // of it
+	next        *Successor  // waits to take the place of what there is
+	over        bool        // Run has ended, or is about to: nothing takes over any more
+	nudged      chan struct{}
+	retiring    sync.WaitGroup // generations that a successor has replaced
 }
 
 var (
@@ -48,6 +57,7 @@ func New(opts Options) (*Supervisor, error) {
 		opts: opts, engine: opts.Engine, observer: opts.Observer, log: opts.Logger,
 		status:  lifecycle.BackendStatus{State: lifecycle.Starting, Since: time.Now()},
 		changed: make(chan struct{}), mostWait: backoffMax,
+		using: how{opts.Launcher, opts.Settings}, nudged: make(chan struct{}, 1),
 	}
 	if s.engine == nil {
 		s.engine = nobody{}
@@ -76,11 +86,19 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if s.usedAnew() != end.of { // what ended is not what comes
+			restart = restartReloaded
+			failures.reset()
+			continue
+		}
 		restart = end.restart
 		if end.refused {
 			s.log.Error("the plugin refuses its configuration; it is tried again when its binary changes", "err", end.err)
 			s.set(lifecycle.Misconfigured, end.err)
-			s.waitForChange(ctx, before)
+			s.waitForChange(ctx, before, end.of)
+			if s.usedAnew() != end.of {
+				restart = restartReloaded
+			}
 			failures.reset()
 			continue
 		}
@@ -95,23 +113,31 @@ func (s *Supervisor) Run(ctx context.Context) error {
 			continue
 		}
 		s.set(lifecycle.Backoff, end.err)
-		sleep(ctx, pause)
+		s.rest(ctx, pause)
+		if s.usedAnew() != end.of {
+			restart = restartReloaded
+			failures.reset()
+		}
 	}
+	s.dropNext()
+	s.retiring.Wait()
 	s.stopped()
 	return nil
 }
 
-// waitForChange returns when the launcher's binary is another than before, or ctx is done.
-func (s *Supervisor) waitForChange(ctx context.Context, before string) {
-	for sleep(ctx, watchBinary) {
-		if s.fingerprint() != before {
+// waitForChange returns when the launcher's binary is another than before, when there are
+// other settings, or ctx is done.
+func (s *Supervisor) waitForChange(ctx context.Context, binary string, changes int) {
+	for s.rest(ctx, watchBinary) {
+		if s.usedAnew() != changes || s.fingerprint() != binary {
 			return
 		}
 	}
 }
 
 func (s *Supervisor) fingerprint() string {
-	if f, ok := s.opts.Launcher.(interface{ Fingerprint() string }); ok {
+	now, _ := s.how()
+	if f, ok := now.launcher.(interface{ Fingerprint() string }); ok {
 		return f.Fingerprint()
 	}
 	return ""
@@ -119,9 +145,23 @@ func (s *Supervisor) fingerprint() string {
 
 func (s *Supervisor) restarted(reason string) {
 	s.mu.Lock()
-	s.report.Restarts++
+	s.restarts++
 	s.mu.Unlock()
 	s.observer.PluginRestarted(s.opts.Name, reason)
+}
+
+// rest waits for d, or until there is news from Use, and reports whether ctx still goes on.
+func (s *Supervisor) rest(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.nudged:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // sleep waits for d and reports whether ctx still goes on.

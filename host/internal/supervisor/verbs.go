@@ -72,7 +72,5 @@ func (s *Supervisor) Identity(ctx context.Context) (string, error) {
 
 // Capabilities tells what the provider could do when it last said so.
 func (s *Supervisor) Capabilities() []provider.Capability {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.report.Capabilities)
+	return slices.Clone(s.Report().Capabilities)
 }

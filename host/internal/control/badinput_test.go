@@ -1,0 +1,174 @@
+package control
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/berth-dev/berth/host/internal/api"
+	controlv1 "github.com/berth-dev/berth/proto/control/v1"
+)
+
+// TestBadJSON wants each fault refused, with the field's name first.
+func TestBadJSON(t *testing.T) {
+	w := start(t) // its verbs panic: nothing of this may come through
+	long := strings.Repeat("x", 2000)
+	cases := []struct{ path, body, want string }{
+		{"CreateSession", `{"template":"t","nope":1}`, "create: nope: is no field of CreateSessionRequest; it has template, chat_id, session_id, agent_id, volume, ttl, metadata"},
+		{"EnsureSession", `{"` + long + `":1}`, "ensure: xxx"},
+		{"GetSession", `{"session_id":5}`, "get: session_id: wants a string; this is 5"},
+		{"GetSession", `{"sessionId":{"a":1}}`, "get: session_id: wants a string; this is {\"a\":1}"},
+		{"CreateSession", `{"metadata":"x"}`, `create: metadata: wants an object of strings, such as {"key": "value"}; this is "x"`},
+		{"CreateSession", `{"metadata":{"a":1}}`, "create: metadata: wants an object of strings"},
+		{"CreateSession", `{"ttl":300}`, "create: ttl: wants a string; this is 300"},
+		{"ListSessions", `{"all":"yes"}`, `list: all: wants true or false; this is "yes"`},
+		{"ListSessions", `{"page_size":1.5}`, "list: page_size: wants a whole number of at most 2147483647; this is 1.5"},
+		{"ListSessions", `{"page_size":4294967296}`, "list: page_size: wants a whole number"},
+		{"ExtendSession", `{"until":"tomorrow"}`, `extend: until: wants a time in RFC 3339, such as "2026-01-02T15:04:05Z"; this is "tomorrow"`},
+		{"ExtendSession", `{"until":{"seconds":5}}`, "extend: until: wants a time in RFC 3339"},
+		{"ExtendSession", `{"by":"1m","by":"2m"}`, `duplicate field "by"`},
+		{"StopSession", ``, "stop: the body is empty; give a JSON object, at least {}"},
+		{"StopSession", `[]`, `stop: the body is no JSON object; give one such as {"session_id": …}`},
+		{"StopSession", `null`, "stop: the body is no JSON object"},
+		{"StopSession", `{"session_id":` + long, "stop: the body is not JSON: "},
+		{"StopSession", `{"session_id":"a"`, "stop: the body is not JSON: "},
+		{"StopSession", `{} {}`, "stop: the body is not JSON: "},
+		{"DeleteSession", "{\"session_id\":\"\xff\"}", "delete: "},
+		{"CreateSession", `{"chat_id":"` + strings.ToUpper(chatID) + `","ttl":"0s"}`, "create: ttl: 0s is not over 0; give more, such as 5m, or leave it out for the template's"},
+		{"EnsureSession", `{"ttl":"5"}`, `ensure: ttl: "5" is no duration; give one such as 90s, 5m or 1h30m`},
+		{"CreateSession", `{"ttl":"99999999999h"}`, `create: ttl: "99999999999h" is no duration`},
+		{"ExtendSession", `{"by":"0s"}`, "extend: by: 0s is not over 0"},
+		{"ExtendSession", `{"seen_expires_at":"0001-01-01T00:00:00Z"}`, "extend: seen_expires_at: 0001-01-01T00:00:00Z is a time that was never set"},
+		{"ListSessions", `{"page_size":-1}`, "list: page_size: -1 is not from 0 to 1000; 0 means 100"},
+		{"ListSessions", `{"page_size":1001}`, "list: page_size: 1001 is not from 0 to 1000"},
+		{"ListSessions", `{"page_token":"!!"}`, "list: page_token: is not of this list; give next_page_token of the page before, with the same filters"},
+		{"ListSessions", `{"page_token":"AAAA"}`, "list: page_token: is not of this list"},
+		{"GetSession", `{"session_id":"` + strings.Repeat("x", maxBody) + `"}`, "get: the body is over the limit of 1048576 bytes; send less"},
+		{"GetSession", strings.Repeat(" ", 20*maxBody) + `{}`, "get: the body is over the limit of 1048576 bytes; send less"},
+	}
+	for _, c := range cases {
+		status, text := w.post(t, t.Context(), sessionService+c.path, c.body)
+		bad := jsonError(t, text)
+		if status != http.StatusBadRequest || bad.Code != "invalid_argument" || !strings.Contains(bad.Message, c.want) || len(bad.Message) > 300 {
+			t.Errorf("%s %.80s:\n%d %+v, want %s", c.path, c.body, status, bad, c.want)
+		}
+		if bad.Detail.GetCode() != "invalid_argument" {
+			t.Errorf("%s %.80s: the detail is %v", c.path, c.body, bad.Detail)
+		}
+		if strings.Contains(c.body, chatID) && bad.Detail.GetChatId() != chatID {
+			t.Errorf("%s: the detail is %v, without the chat", c.path, bad.Detail)
+		}
+	}
+	if s := w.log.String(); s != "" {
+		t.Errorf("a caller's faults are logged: %s", s)
+	}
+}
+
+// TestBadMessages wants the same of binary requests.
+func TestBadMessages(t *testing.T) {
+	w := start(t)
+	newer := &controlv1.CreateSessionRequest{Template: "t"}
+	newer.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1))
+	deep := &controlv1.ExtendSessionRequest{Until: &timestamppb.Timestamp{Seconds: 1}}
+	deep.Until.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 7, protowire.VarintType), 1))
+	forged := &controlv1.GetSessionRequest{}
+	note(forged, context.Canceled)
+	for protocol, call := range w.callers(t) {
+		if protocol == "json" {
+			continue
+		}
+		for _, bad := range []struct {
+			err  *answerError
+			want string
+		}{
+			{call(t.Context(), sessionService+"CreateSession", newer, &controlv1.CreateSessionResponse{}), "create: field 99: is no field of CreateSessionRequest"},
+			{call(t.Context(), sessionService+"ExtendSession", deep, &controlv1.ExtendSessionResponse{}), "extend: field 7: is no field of Timestamp"},
+			{call(t.Context(), sessionService+"GetSession", forged, &controlv1.GetSessionResponse{}), "get: field 536870911: is no field of GetSessionRequest"},
+			{call(t.Context(), sessionService+"ExtendSession", &controlv1.ExtendSessionRequest{Until: &timestamppb.Timestamp{Nanos: -1}}, &controlv1.ExtendSessionResponse{}), "extend: until: seconds 0, nanos -1 is no time"},
+			{call(t.Context(), sessionService+"GetSession", &controlv1.GetSessionRequest{SessionId: strings.Repeat("x", maxBody)}, &controlv1.GetSessionResponse{}), "the body is over the limit of 1048576 bytes; send less"},
+		} {
+			if bad.err == nil || bad.err.Code != "invalid_argument" || !strings.Contains(bad.err.Message, bad.want) || bad.err.Detail.GetCode() != "invalid_argument" {
+				t.Errorf("by %s: %+v, want %s", protocol, bad.err, bad.want)
+			}
+		}
+	}
+}
+
+// TestPackedBomb wants a small body that unpacks to a large one refused.
+func TestPackedBomb(t *testing.T) {
+	w := start(t)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(bytes.Repeat([]byte(" "), 4*maxBody))
+	z.Close()
+	req, err := http.NewRequest(http.MethodPost, "http://berth/"+sessionService+"GetSession", &packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Encoding", "gzip")
+	resp, err := w.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var text bytes.Buffer
+	text.ReadFrom(resp.Body)
+	bad := jsonError(t, text.String())
+	if bad.Code != "invalid_argument" || bad.Message != "the body is over the limit of 1048576 bytes; send less" || bad.Detail.GetCode() != "invalid_argument" {
+		t.Errorf("%+v", bad)
+	}
+}
+
+// TestPages goes through a list by its tokens, which hold for their filters alone.
+func TestPages(t *testing.T) {
+	w := start(t)
+	next := &api.Cursor{CreatedAt: running().CreatedAt, ID: sessionID}
+	var asked api.Page
+	w.host.list = func(_ context.Context, _ api.Filter, p api.Page) ([]api.Session, *api.Cursor, error) {
+		asked = p
+		return nil, next, nil
+	}
+	call := w.callers(t)["grpc"]
+	var got controlv1.ListSessionsResponse
+	list := func(req *controlv1.ListSessionsRequest) *answerError {
+		return call(t.Context(), sessionService+"ListSessions", req, &got)
+	}
+	for _, cursor := range []api.Cursor{*next, {ID: sessionID}} { // the second has not been prepared yet
+		next = &cursor
+		if bad := list(&controlv1.ListSessionsRequest{Template: "a"}); bad != nil || asked != (api.Page{Size: 100}) {
+			t.Fatalf("%+v, %+v", bad, asked)
+		}
+		token := got.NextPageToken
+		if bad := list(&controlv1.ListSessionsRequest{Template: "a", PageToken: token, PageSize: 1000}); bad != nil ||
+			asked.Size != 1000 || asked.After.ID != cursor.ID || !asked.After.CreatedAt.Equal(cursor.CreatedAt) || asked.After.CreatedAt.IsZero() != cursor.CreatedAt.IsZero() {
+			t.Fatalf("%+v, %+v", bad, asked)
+		}
+		for _, other := range []*controlv1.ListSessionsRequest{
+			{Template: "b"}, {}, {Template: "a", All: true}, {AgentId: "a"}, {Template: "a", Status: "running"}, {Template: "a", ChatId: chatID},
+		} {
+			other.PageToken = token
+			if bad := list(other); bad == nil || bad.Code != "invalid_argument" || !strings.Contains(bad.Message, "page_token: ") {
+				t.Errorf("%v: %+v", other, bad)
+			}
+		}
+		for i := range 2 * len(token) {
+			damaged := []byte(token)
+			damaged[i/2] += byte(1 + i%2) // the last character has bits that no byte needs
+			if bad := list(&controlv1.ListSessionsRequest{Template: "a", PageToken: string(damaged)}); bad == nil {
+				t.Errorf("a token with another byte %d is taken", i/2)
+			}
+		}
+		got.Reset()
+	}
+	next = nil
+	if bad := list(&controlv1.ListSessionsRequest{}); bad != nil || got.NextPageToken != "" {
+		t.Errorf("the last page: %+v, %q", bad, got.NextPageToken)
+	}
+}
