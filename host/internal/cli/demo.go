@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -53,14 +52,14 @@ to show.`,
 			if err != nil {
 				return &exitError{exitFailed, fmt.Errorf("demo: %w", err)}
 			}
-			d := &demo{app: a, h: h, cfg: cfg, template: template, table: newTable(a.out)}
+			d := &demo{app: a, h: h, cfg: cfg, template: template, table: newSameplace(newScreen(a.out))}
 			if err := d.run(cmd.Context()); err != nil {
 				return &exitError{exitFailed, fmt.Errorf("demo: %w", err)}
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&template, "template", template, "the template to make sandboxes from")
+	cmd.Flags().StringVar(&template, "template", template, "the `name` of the template to make sandboxes from")
 	return cmd
 }
 
@@ -70,7 +69,7 @@ type demo struct {
 	h        *host.Host
 	cfg      *config.Config
 	template string
-	table    *table
+	table    *sameplace
 	sessions []host.Session // in the order of their creation
 	ended    map[string]host.Session
 }
@@ -246,7 +245,7 @@ func (d *demo) awaitReaps(ctx context.Context) error {
 			}
 			rows = append(rows, now)
 		}
-		d.table.show(rows)
+		d.table.show(rows, time.Now())
 		if len(d.ended) == len(d.sessions) {
 			return nil
 		}
@@ -303,16 +302,6 @@ func (d *demo) call(ctx context.Context, s host.Session) (string, error) {
 	first, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 	return strings.TrimSpace(res.Status + " " + first), nil
 }
-
-func address(s host.Session) string {
-	if s.Endpoint == nil {
-		return ""
-	}
-	return net.JoinHostPort(s.Endpoint.IP, strconv.Itoa(s.Endpoint.Port))
-}
-
-func short(id string) string   { return id[:min(8, len(id))] }
-func clock(t time.Time) string { return t.Local().Format("15:04:05") }
 
 // pause waits, or fails with the cause for which ctx ended.
 func pause(ctx context.Context, d time.Duration) error {

@@ -1,15 +1,21 @@
 package cli
 
 import (
-	"encoding/json"
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/berth-dev/berth/host"
+	"github.com/berth-dev/berth/host/client"
+	"github.com/berth-dev/berth/host/internal/control/convert"
 )
 
 // inspectWithin bounds what `berth providers` waits for a plugin and its backend.
@@ -17,32 +23,25 @@ const inspectWithin = 15 * time.Second
 
 func (a *app) providers() *cobra.Command {
 	return &cobra.Command{
-		Use: "providers", Short: "Start each provider's plugin and tell how it is", Args: cobra.NoArgs,
-		Long: `Start each provider's plugin from a private temporary directory, ask it and its
-backend how they are, and end it: state, version, capabilities, and what the backend can't
-enforce on this machine. The exit status is 1 when one is not ready.`,
+		Use: "providers", Short: "Tell how each provider is", Args: cobra.NoArgs,
+		Long: `Tell how each provider is: state, version, capabilities, and what the backend can't
+enforce on this machine. The host that runs is asked. Without one each provider's plugin is
+started from a private temporary directory, asked, and ended; not so when --socket names a
+host. The exit status is 1 when one is not ready.`,
 		Example: "  berth providers\n  berth providers -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			asJSON, err := a.json()
 			if err != nil {
 				return err
 			}
-			cfg, err := a.load()
+			list, err := a.askForProviders(cmd)
 			if err != nil {
 				return err
-			}
-			log, err := a.logger()
-			if err != nil {
-				return err
-			}
-			list, err := host.Inspect(cmd.Context(), cfg, host.Options{Logger: log}, inspectWithin)
-			if err != nil {
-				return &exitError{exitFailed, fmt.Errorf("providers: %w", err)}
 			}
 			if asJSON {
-				err = json.NewEncoder(a.out).Encode(providersJSON(list))
+				err = a.printJSON(providersJSON(list))
 			} else {
-				a.providersTable(list)
+				a.printProviders(list)
 			}
 			for _, p := range list {
 				if p.State != "ready" && err == nil {
@@ -54,63 +53,79 @@ enforce on this machine. The exit status is 1 when one is not ready.`,
 	}
 }
 
-// providerJSON is a provider as `-o json` shows it.
-type providerJSON struct {
-	Name         string           `json:"name"`
-	State        string           `json:"state"`
-	Reason       string           `json:"reason"`
-	Plugin       string           `json:"plugin"`
-	Version      string           `json:"version"`
-	Backend      string           `json:"backend"`
-	Identity     string           `json:"identity"`
-	Capabilities []string         `json:"capabilities"`
-	Limitations  []limitationJSON `json:"limitations"`
-}
-
-type limitationJSON struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason"`
-}
-
-func providersJSON(list []host.ProviderStatus) []providerJSON {
-	out := make([]providerJSON, 0, len(list))
-	for _, p := range list {
-		j := providerJSON{Name: p.Name, State: string(p.State), Reason: p.Reason, Plugin: p.Info.Name, Version: p.Info.Version,
-			Backend: p.Health.Version, Identity: p.Identity, Capabilities: []string{}, Limitations: []limitationJSON{}}
-		for _, c := range p.Capabilities {
-			j.Capabilities = append(j.Capabilities, string(c))
-		}
-		for _, l := range p.Health.Limitations {
-			j.Limitations = append(j.Limitations, limitationJSON{l.Name, l.Reason})
-		}
-		out = append(out, j)
+// askForProviders asks the host, or the plugins themselves where none runs.
+func (a *app) askForProviders(cmd *cobra.Command) ([]client.Provider, error) {
+	c, err := a.dial(cmd)
+	if err != nil {
+		return nil, err
 	}
-	return out
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(cmd.Context(), inspectWithin)
+	defer cancel()
+	list, err := c.Providers(ctx)
+	nobody := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+	if err == nil || a.socket != "" || !nobody {
+		return list, failed("providers", err)
+	}
+	cfg, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	log, err := a.logger()
+	if err != nil {
+		return nil, err
+	}
+	seen, err := host.Inspect(cmd.Context(), cfg, host.Options{Logger: log}, inspectWithin)
+	if err != nil {
+		return nil, failed("providers", err)
+	}
+	for _, p := range seen {
+		list = append(list, inspected(p))
+	}
+	return list, nil
 }
 
-func (a *app) providersTable(list []host.ProviderStatus) {
+// inspected is a provider that was asked here, as a host would tell of it.
+func inspected(r host.ProviderStatus) client.Provider {
+	p := client.Provider{Name: r.Name, State: string(r.State), Reason: r.Reason, Plugin: r.Info.Name, Version: r.Info.Version,
+		Backend: r.Health.Version, Identity: r.Identity, Generation: r.Generation}
+	for _, c := range r.Capabilities {
+		p.Capabilities = append(p.Capabilities, string(c))
+	}
+	for _, l := range r.Health.Limitations {
+		p.Limitations = append(p.Limitations, client.Limitation{Name: l.Name, Reason: l.Reason})
+	}
+	return p
+}
+
+// providersJSON is the list as the API's JSON.
+func providersJSON(list []client.Provider) ([]byte, error) {
+	parts := make([][]byte, len(list))
+	for i, p := range list {
+		var err error
+		if parts[i], err = convert.Marshal(convert.ProviderToProto(p)); err != nil {
+			return nil, err
+		}
+	}
+	return fmt.Appendf(nil, "[%s]", bytes.Join(parts, []byte(","))), nil
+}
+
+func (a *app) printProviders(list []client.Provider) {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PROVIDER\tSTATE\tPLUGIN\tBACKEND\tCAPABILITIES")
-	for _, p := range providersJSON(list) {
+	for _, p := range list {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", p.Name, p.State, dash(strings.TrimSpace(p.Plugin+" "+p.Version)), dash(p.Backend), dash(strings.Join(p.Capabilities, ", ")))
 	}
 	w.Flush()
-	for _, p := range providersJSON(list) {
+	for _, p := range list {
 		if p.Reason != "" {
-			fmt.Fprintf(a.out, "\n%s is %s: %s\n", p.Name, p.State, p.Reason)
+			fmt.Fprintf(a.out, "\n%s is %s: %s\n", p.Name, p.State, printable(p.Reason))
 		}
 		if len(p.Limitations) > 0 {
 			fmt.Fprintf(a.out, "\n%s can't enforce here:\n", p.Name)
 		}
 		for _, l := range p.Limitations {
-			fmt.Fprintf(a.out, "  %s: %s\n", l.Name, l.Reason)
+			fmt.Fprintf(a.out, "  %s: %s\n", l.Name, printable(l.Reason))
 		}
 	}
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

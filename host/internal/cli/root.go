@@ -3,7 +3,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,40 +15,16 @@ import (
 	"github.com/berth-dev/berth/host/config"
 )
 
-// The exit statuses.
-const (
-	exitDone     = 0
-	exitFailed   = 1 // every error of the host
-	exitUsage    = 2 // a command line or a configuration that can't be read
-	exitNotFound = 3
-)
-
 // app is one call of the command.
 type app struct {
 	in       io.Reader
 	out, err io.Writer
 
 	configPath string
+	socket     string
 	output     string // table or json
 	logLevel   string
 }
-
-// exitError carries an exit status. Its text, when there is one, is for stderr.
-type exitError struct {
-	status int
-	err    error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return ""
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
-
-func usage(err error) error { return &exitError{exitUsage, err} }
 
 // Main runs one command line and returns its exit status. SIGINT and SIGTERM end it
 // gracefully.
@@ -62,33 +37,47 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errw io.Writer)
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitDone
-	}
-	status := exitUsage // cobra's own errors are about the command line
-	var exit *exitError
-	if errors.As(err, &exit) {
-		status = exit.status
-	}
-	if text := err.Error(); text != "" {
-		fmt.Fprintf(errw, "berth: %s\n", text)
-	}
-	return status
+	return a.report(root.ExecuteContext(ctx), asksForJSON(args))
 }
+
+const rootHelp = `Short-lived, isolated sandboxes that are there until their deadline and gone after it.
+
+serve runs a host; the other verbs speak to the one that listens on a socket: that of
+--socket, else of $BERTH_SOCKET, else of the configuration, else berth.sock in the
+default state directory.
+
+An error is a line on stderr with its stable code; with -o json it is an object on
+stdout too. The exit status is 0 when it is done, 1 when it failed, 2 when the command
+line or the configuration can't be read, 3 when there is no such thing.`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "berth",
 		Short:         "Short-lived, isolated sandboxes that are there until their deadline and gone after it",
+		Long:          rootHelp,
+		Example:       "  berth serve &\n  berth ensure --template default --chat-id 6f1c1f9e-7d2b-4a57-9a55-0c6a3c1d2e4f\n  berth list",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.configPath, "config", "config.hcl", "the configuration file")
-	flags.StringVarP(&a.output, "output", "o", "table", "table or json")
-	flags.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(a.serve(), a.validate(), a.providers(), a.demo(), a.version())
+	flags.StringVar(&a.configPath, "config", "config.hcl", "the configuration `file`")
+	flags.StringVar(&a.socket, "socket", "", "the `path` of the host's socket (default $BERTH_SOCKET, else the configuration's)")
+	flags.StringVarP(&a.output, "output", "o", "table", "the `format`: table or json")
+	flags.StringVar(&a.logLevel, "log-level", "info", "the `level` of what a host logs: debug, info, warn or error")
+	root.AddCommand(
+		a.serve(), a.validate(), a.demo(),
+		a.create(), a.ensure(), a.get(), a.list(), a.extend(), a.stop(), a.delete(), a.watch(), a.logs(),
+		a.providers(), a.version(), a.completion(),
+	)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if cmd == root {
+			return usage(err)
+		}
+		return usage(fmt.Errorf("%s: %w", cmd.Name(), err))
+	})
+	root.SetHelpCommand(a.help())
+	root.InitDefaultHelpCmd()
+	completeGlobals(root)
 	return root
 }
 

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 			os.Exit(Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 		},
 		"berth-provider-mock": func() { sdk.Serve(mem.Main()) },
+		"to":                  to,
 	})
 }
 
@@ -46,15 +47,27 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		WorkdirRoot:   root,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+		Condition: func(what string) (bool, error) {
+			if what == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", what)
+		},
 		Setup: func(env *testscript.Env) error {
 			address, err := freeAddress()
 			env.Setenv("ADDRESS", address)
+			env.Setenv("CHAT", "6f1c1f9e-7d2b-4a57-9a55-0c6a3c1d2e4f")
+			env.Setenv("OTHER", "0b7e9f3c-55d1-4c8e-9d0a-1f2e3d4c5b6a")
+			env.Setenv("HOME", env.WorkDir)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
 			"page":  page,
 			"term":  sigterm,
+			"keep":  keep,
+			"same":  same,
+			"await": await,
 		},
 	})
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,13 +16,16 @@ import (
 func (a *app) serve() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Run a host until SIGTERM or SIGINT; sandboxes stay", Args: cobra.NoArgs,
-		Long: `Run a host: start the plugins, keep the deadlines, serve /metrics, /healthz and
-/readyz at metrics.address. SIGTERM and SIGINT end it gracefully; sandboxes stay, and the
+		Long: `Run a host: start the plugins, keep the deadlines, serve the API at control.socket, and
+/metrics, /healthz and /readyz at metrics.address. SIGHUP takes over the changed
+configuration file, or says in the log why not. SIGTERM and SIGINT end it gracefully; sandboxes stay, and the
 next host on the same state_dir finds them. Traces are exported when the usual OTEL_*
 variables ask for it.`,
 		Example: "  berth serve --config /etc/berth/config.hcl",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
+			hangups, ignore := catchHangups()
+			defer ignore()
 			cfg, err := a.load()
 			if err != nil {
 				return err
@@ -45,7 +49,13 @@ variables ask for it.`,
 			if err != nil {
 				return &exitError{exitFailed, fmt.Errorf("serve: %w", err)}
 			}
-			if err := h.Run(ctx); err != nil {
+			running, stop := context.WithCancel(ctx)
+			var work sync.WaitGroup
+			work.Go(func() { a.reloads(running, hangups, h, log) })
+			err = h.Run(ctx)
+			stop()
+			work.Wait()
+			if err != nil {
 				return &exitError{exitFailed, fmt.Errorf("serve: %w", err)}
 			}
 			return nil

@@ -13,6 +13,8 @@ import (
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Tell the version of this binary", Args: cobra.NoArgs,
+		Long: `Tell the version of this binary, of the Go that it was built with, and what it was built
+for. No host is asked.`,
 		Example: "  berth version -o json",
 		RunE: func(*cobra.Command, []string) error {
 			asJSON, err := a.json()

@@ -114,7 +114,7 @@ func (e *Engine) takeUp(ctx context.Context, s *session, req wanted) (Session, e
 		return Session{}, errNotLive
 	}
 	if field := differs(rec, req); field != "" {
-		bad := req.fail(CodeConflict, fmt.Sprintf("session %s of this chat has another %s; stop or delete it first", s.id, field), nil)
+		bad := req.fail(CodeConflict, fmt.Sprintf("session %s of this chat has another %s; stop or delete it first, or ask for what it has", s.id, field), nil)
 		v := e.view(rec)
 		bad.SessionID, bad.Session = s.id, &v
 		return Session{}, bad
@@ -151,11 +151,11 @@ func (e *Engine) takeUp(ctx context.Context, s *session, req wanted) (Session, e
 func differs(rec lease.Record, req wanted) string {
 	switch {
 	case rec.Template != req.Template:
-		return fmt.Sprintf("template, %q,", rec.Template)
+		return fmt.Sprintf("template: %q", rec.Template)
 	case rec.AgentID != req.AgentID:
-		return fmt.Sprintf("agent_id, %q,", rec.AgentID)
+		return fmt.Sprintf("agent_id: %q", rec.AgentID)
 	case rec.Volume != req.Volume:
-		return fmt.Sprintf("volume, %q,", rec.Volume)
+		return fmt.Sprintf("volume: %q", rec.Volume)
 	}
 	return ""
 }

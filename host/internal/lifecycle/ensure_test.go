@@ -171,9 +171,9 @@ func TestEnsureAnotherRequest(t *testing.T) {
 		w.pass(time.Minute)
 		writes := w.store.Writes()
 		for word, change := range map[string]func(*lifecycle.CreateRequest){
-			`another template, "default"`: func(r *lifecycle.CreateRequest) { r.Template = "small" },
-			`another agent_id, "agent-7"`: func(r *lifecycle.CreateRequest) { r.AgentID = "agent-8" },
-			`another volume, ""`:          func(r *lifecycle.CreateRequest) { r.Volume = "/data" },
+			`another template: "default"`: func(r *lifecycle.CreateRequest) { r.Template = "small" },
+			`another agent_id: "agent-7"`: func(r *lifecycle.CreateRequest) { r.AgentID = "agent-8" },
+			`another volume: ""`:          func(r *lifecycle.CreateRequest) { r.Volume = "/data" },
 		} {
 			req := request("")
 			change(&req)
