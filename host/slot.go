@@ -36,6 +36,7 @@ func (h *Host) newSlot(cfg *config.Config, p *config.Provider) (*slot, error) {
 		return nil, err
 	}
 	s.supervisor = made
+	h.metrics.PluginUp(p.Name, false) // until it is: an alert wants to see the zero
 	h.engine.Attach(p.Name, made)
 	return s, nil
 }

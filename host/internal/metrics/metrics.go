@@ -119,7 +119,7 @@ func (m *Metrics) PluginUp(providerName string, up bool) {
 
 // PluginRestarted counts a launch of a plugin after its first.
 func (m *Metrics) PluginRestarted(providerName, reason string) {
-	m.restarts.WithLabelValues(providerName, bounded(reason, "died", "hung", "start_failed", "changed")).Inc()
+	m.restarts.WithLabelValues(providerName, bounded(reason, "died", "hung", "start_failed", "changed", "reloaded")).Inc()
 }
 
 // RPC records one call to a plugin; code is "ok" or the error's class.

@@ -85,6 +85,7 @@ func everything(m *metrics.Metrics) {
 	m.PluginUp("mock", true)
 	m.PluginUp("mock", false)
 	m.PluginRestarted("docker", "died")
+	m.PluginRestarted("docker", "reloaded")
 	m.RPC("docker", "create", "ok", 2*time.Millisecond)
 	m.RPC("docker", "get", "not_found", time.Minute)
 	m.LeaseCommit(700 * time.Microsecond)
@@ -125,6 +126,7 @@ func TestEverySeriesByItsName(t *testing.T) {
 		`berth_plugin_up{provider="docker"}`:                                                                          "1",
 		`berth_plugin_up{provider="mock"}`:                                                                            "0",
 		`berth_plugin_restarts_total{provider="docker",reason="died"}`:                                                "1",
+		`berth_plugin_restarts_total{provider="docker",reason="reloaded"}`:                                            "1",
 		`berth_plugin_rpc_duration_seconds_count{code="ok",method="create",provider="docker"}`:                        "1",
 		`berth_plugin_rpc_duration_seconds_count{code="not_found",method="get",provider="docker"}`:                    "1",
 		`berth_lease_commit_seconds_count`:                                                                            "1",
