@@ -39,7 +39,9 @@ type Host struct {
 	gatherer prometheus.Gatherer
 	control  *control.Server
 
-	reloading sync.Mutex // held by the one reload that goes on
+	begun     chan struct{} // closed when Run has begun, or never will
+	begin     sync.Once     // closes it
+	reloading sync.Mutex    // held by the one reload that goes on
 
 	mu      sync.Mutex
 	cfg     *config.Config
@@ -51,9 +53,9 @@ type Host struct {
 
 // plugins is what the supervisors of a host that runs live under.
 type plugins struct {
-	ctx  context.Context
+	host context.Context // of Run: done when the host is to stop
+	ctx  context.Context // done later, when its work is
 	work sync.WaitGroup
-	fail context.CancelCauseFunc // ends the host
 }
 
 type runState int
@@ -86,7 +88,7 @@ func (h *Host) providers() []*slot {
 // lease store is of a newer version; the metrics are registered already.
 func New(cfg *config.Config, opts Options) (_ *Host, err error) {
 	opts = opts.withDefaults()
-	h := &Host{cfg: cfg, opts: opts, log: opts.Logger}
+	h := &Host{cfg: cfg, opts: opts, log: opts.Logger, begun: make(chan struct{})}
 	for name := range opts.Providers {
 		if cfg.Provider(name) == nil {
 			return nil, fmt.Errorf("host: provider %q is linked in, but the configuration has no such block", name)
@@ -209,7 +211,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 	})
 	h.mu.Lock()
-	h.plugins = &plugins{ctx: pluginsCtx, fail: fail}
+	h.plugins = &plugins{host: ctx, ctx: pluginsCtx}
 	cfg, slots := h.cfg, h.slots
 	for _, s := range slots {
 		h.plugins.start(h, s)
@@ -218,6 +220,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 	}
 	h.mu.Unlock()
+	h.begin.Do(func() { close(h.begun) })
 	h.log.Info("the host runs", "owner", h.Owner(), "state_dir", cfg.StateDir, "providers", len(slots), "templates", len(cfg.Templates), "socket", cfg.Control.Socket)
 	context.AfterFunc(ctx, h.control.Close)
 	h.engine.Run(ctx, stopGrace) // until ctx is done
@@ -226,7 +229,9 @@ func (h *Host) Run(ctx context.Context) error {
 	h.state = stopping
 	h.mu.Unlock()
 	stopPlugins()
+	h.reloading.Lock() // a reload that goes on leaves nothing behind
 	h.plugins.work.Wait()
+	h.reloading.Unlock()
 	work.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		return cause
@@ -243,6 +248,7 @@ func (h *Host) Close() error {
 		return nil
 	}
 	h.state = closed
+	h.begin.Do(func() { close(h.begun) })
 	return h.release()
 }
 

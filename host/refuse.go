@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/berth-dev/berth/host/config"
 	"github.com/berth-dev/berth/host/internal/lifecycle"
 	"github.com/berth-dev/berth/sdk/provider"
 )
@@ -16,15 +17,22 @@ type refusing struct {
 }
 
 func (r refusing) Reconcile(ctx context.Context, name string, p provider.Provider) error {
-	block := r.slot.block()
+	if err := unsupported(r.slot.block()); err != nil {
+		return err
+	}
+	return r.Supervised.Reconcile(ctx, name, p)
+}
+
+// unsupported says what a block asks for that this version can't do; nil when it is nothing.
+func unsupported(block *config.Provider) error {
 	for setting, asked := range map[string]bool{
 		"adopt":          len(block.Adopt) > 0,
 		"accept_backend": block.AcceptBackend != "",
 	} {
 		if asked {
-			return &provider.Error{Class: provider.Unsupported, Op: "configure", ID: name,
-				Message: fmt.Sprintf("unsupported: %s is not available in this version; remove it from provider %q", setting, name)}
+			return &provider.Error{Class: provider.Unsupported, Op: "configure", ID: block.Name,
+				Message: fmt.Sprintf("unsupported: %s is not available in this version; remove it from provider %q", setting, block.Name)}
 		}
 	}
-	return r.Supervised.Reconcile(ctx, name, p)
+	return nil
 }

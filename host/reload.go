@@ -22,11 +22,18 @@ import (
 //
 // It is all or nothing. Errors, after each of which everything is as before: a plugin
 // refuses its configuration, or can't be launched while its old one runs; a provider block
-// is gone that still has living sessions; the host does not run.
+// is gone that still has living sessions, or is linked in; a block asks for what this
+// version can't do; ctx is done before all are ready; the host has ended, or stops. Before
+// Run it waits for Run.
 //
 // state_dir, owner, control and metrics need a restart: other values are told in the log
 // and have no effect.
 func (h *Host) Reload(ctx context.Context, cfg *config.Config) error {
+	select {
+	case <-h.begun:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	h.reloading.Lock()
 	defer h.reloading.Unlock()
 	h.mu.Lock()
@@ -36,16 +43,35 @@ func (h *Host) Reload(ctx context.Context, cfg *config.Config) error {
 	if !runs {
 		return &Error{Code: CodeUnavailable, Op: "reload", Message: "the host does not run"}
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(h.plugins.host, func() { cancel(errors.New("the host is stopping")) })()
 	cfg = h.pinned(old, cfg)
 	gone := slices.DeleteFunc(slices.Clone(slots), func(s *slot) bool { return cfg.Provider(s.name) != nil })
-	if err := h.vacant(gone); err != nil {
+	if err := h.allowed(cfg, gone); err != nil {
 		return err
 	}
 	next, err := h.prepare(ctx, cfg, slots)
 	if err != nil {
 		return err
 	}
-	return h.takeOver(ctx, cfg, next, gone)
+	return h.takeOver(context.WithoutCancel(ctx), cfg, next, gone)
+}
+
+// allowed refuses what needs no plugin to be refused.
+func (h *Host) allowed(cfg *config.Config, gone []*slot) error {
+	for _, p := range cfg.Providers {
+		if err := unsupported(p); err != nil {
+			return &Error{Code: CodeUnsupported, Op: "reload", Message: "nothing has changed", Err: err}
+		}
+	}
+	for _, s := range gone {
+		if _, linked := h.opts.Providers[s.name]; linked {
+			return &Error{Code: CodeUnsupported, Op: "reload",
+				Message: fmt.Sprintf("provider %q is linked into this program and can't be let go; keep its block", s.name)}
+		}
+	}
+	return h.vacant(gone)
 }
 
 // pinned is cfg with what only a restart changes as it is in old.
@@ -117,22 +143,35 @@ func (h *Host) prepare(ctx context.Context, cfg *config.Config, slots []*slot) (
 		})
 	}
 	work.Wait()
-	if err := errors.Join(errs...); err != nil {
+	for i, n := range next { // what came to pass while the others were prepared
+		if n.ready != nil && errs[i] == nil {
+			if err := n.ready.Err(); err != nil {
+				errs[i] = fmt.Errorf("provider %q: %w", n.block.Name, err)
+			}
+		}
+	}
+	code, err := CodeInvalidArgument, errors.Join(errs...)
+	if ctx.Err() != nil {
+		code, err = CodeUnavailable, errors.Join(context.Cause(ctx), err)
+	}
+	if err != nil {
 		discard(next)
-		return nil, &Error{Code: CodeInvalidArgument, Op: "reload", Message: "nothing has changed", Err: err}
+		return nil, &Error{Code: code, Op: "reload", Message: "nothing has changed", Err: err}
 	}
 	return next, nil
 }
 
 func discard(next []successor) {
+	var work sync.WaitGroup
 	for _, n := range next {
 		if n.ready != nil {
-			n.ready.Discard()
+			work.Go(n.ready.Discard)
 		}
 	}
+	work.Wait()
 }
 
-// takeOver puts a prepared configuration in its place.
+// takeOver puts a prepared configuration in its place. It is not left half done.
 func (h *Host) takeOver(ctx context.Context, cfg *config.Config, next []successor, gone []*slot) error {
 	var slots []*slot
 	var added []*slot
@@ -142,19 +181,24 @@ func (h *Host) takeOver(ctx context.Context, cfg *config.Config, next []successo
 			var err error
 			if s, err = h.newSlot(cfg, n.block); err != nil {
 				discard(next)
+				for _, s := range added {
+					h.engine.Detach(s.name)
+				}
 				return fmt.Errorf("host: %w", err)
 			}
 			added = append(added, s)
 		}
 		slots = append(slots, s)
 	}
-	var errs []error
-	for _, n := range next {
+	errs := make([]error, len(next))
+	var work sync.WaitGroup
+	for i, n := range next {
 		if n.ready != nil {
 			n.slot.cfg.Store(n.block)
-			errs = append(errs, n.ready.Use(ctx))
+			work.Go(func() { errs[i] = n.ready.Use(ctx) })
 		}
 	}
+	work.Wait()
 	h.engine.SetPolicy(limitsOf(cfg), templatesOf(cfg))
 	n := h.living() // nothing more is created on those that are gone
 	gone = slices.DeleteFunc(gone, func(s *slot) bool {

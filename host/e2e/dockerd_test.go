@@ -134,15 +134,6 @@ func (d *dockerd) forgetContainerd() {
 	}
 }
 
-func (d *dockerd) running() bool {
-	select {
-	case <-d.exited:
-		return false
-	default:
-		return true
-	}
-}
-
 // kill9 kills the daemon alone: its containerd and its containers go on.
 func (d *dockerd) kill9() {
 	_ = d.cmd.Process.Kill()

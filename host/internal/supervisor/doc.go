@@ -18,6 +18,11 @@
 // than the living leases' is DEGRADED too, and no verb reaches it, so that its empty lists
 // and its not-founds end nothing.
 //
+// Other settings come as a [Successor]: a generation that was brought to READY beside the
+// one that runs. It takes its place, and its status, in one step, so that no call is
+// refused and none reaches a backend that was not compared; what is under way on the old
+// one ends there, within bounds.
+//
 // # Calls
 //
 // A [Supervisor] is the provider that the engine calls. A call goes to the current

@@ -173,6 +173,7 @@ type engine struct {
 	identities []string
 	reconcile  func(ctx context.Context, p provider.Provider) error
 	reconciled int
+	changed    func(lifecycle.BackendStatus) // nil: nothing; called at each change
 	statuses   []lifecycle.BackendStatus
 	events     []provider.Event
 	broken     int
@@ -198,8 +199,12 @@ func (e *engine) Reconcile(ctx context.Context, _ string, p provider.Provider) e
 
 func (e *engine) BackendChanged(_ string, st lifecycle.BackendStatus) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.statuses = append(e.statuses, st)
+	f := e.changed
+	e.mu.Unlock()
+	if f != nil {
+		f(st)
+	}
 }
 
 func (e *engine) SandboxEvent(_ string, ev provider.Event) {

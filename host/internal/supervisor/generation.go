@@ -75,7 +75,10 @@ func (s *Supervisor) live(ctx context.Context, failures *backoff) ending {
 			g.end(errOutdated)
 			return g.died(ctx)
 		}
-		if err := g.start(); err != nil {
+		if err = g.start(); err == nil {
+			err = s.fits(g)
+		}
+		if err != nil {
 			return g.failed(ctx, err)
 		}
 		s.publish(g)
@@ -153,9 +156,20 @@ func (s *Supervisor) newGeneration(ctx context.Context, inst Instance, settings 
 func (g *generation) watch() {
 	select {
 	case <-g.inst.Done():
-		g.end(fmt.Errorf("generation %d has died: %w", g.num.Load(), g.inst.Err()))
+		g.end(g.death())
 	case <-g.alive.Done():
 	}
+}
+
+// death is what the end of the instance means.
+func (g *generation) death() error {
+	g.s.mu.Lock()
+	retired := g.idle != nil
+	g.s.mu.Unlock()
+	if retired {
+		return fmt.Errorf("%w: %w", g.replaced(), g.inst.Err())
+	}
+	return fmt.Errorf("generation %d has died: %w", g.num.Load(), g.inst.Err())
 }
 
 // dead is why the generation has ended; nil while it lives.
@@ -250,7 +264,9 @@ func (g *generation) close(ctx context.Context) {
 
 // retire ends a generation whose place a successor has taken: the calls in flight on it may
 // end first, within closeTimeout. Its plugin is drained after that alone, for a call that
-// has just left would be refused.
+// has just left would be refused. One that is not done by then is ended by force, before
+// its caller hears of it: told to give a create up, a plugin would undo what the successor
+// is then asked for, and has found.
 func (g *generation) retire(ctx context.Context) {
 	g.stopWork()
 	idle := make(chan struct{})
@@ -266,7 +282,7 @@ func (g *generation) retire(ctx context.Context) {
 	case <-idle:
 	case <-g.inst.Done():
 	case <-t.C:
-		g.end(cause)
+		g.inst.Kill()
 	}
 	g.finish(ctx, cause)
 }

@@ -36,7 +36,7 @@ func (g *generation) readLogs(call context.Context, reader provider.LogReader, r
 	defer end(nil)
 	watch.Go(func() { end(g.awaitOver(ctx, req)) })
 	err := reader.Logs(ctx, req, func(c provider.LogChunk) error {
-		if over, _ := g.logOver(req); over != nil {
+		if _, over := g.logOver(req); over != nil {
 			end(over)
 			return over
 		}
@@ -51,7 +51,7 @@ func (g *generation) readLogs(call context.Context, reader provider.LogReader, r
 // awaitOver returns the error of logOver as soon as there is one; nil when ctx is done.
 func (g *generation) awaitOver(ctx context.Context, req provider.LogsRequest) error {
 	for {
-		over, news := g.logOver(req)
+		news, over := g.logOver(req)
 		if over != nil {
 			return over
 		}
@@ -66,15 +66,15 @@ func (g *generation) awaitOver(ctx context.Context, req provider.LogsRequest) er
 // logOver is an error when a log must not be read on: the backend is another than that of a
 // living session, or the log is followed and its generation was replaced. The channel is
 // closed when that may have changed.
-func (g *generation) logOver(req provider.LogsRequest) (error, <-chan struct{}) {
+func (g *generation) logOver(req provider.LogsRequest) (<-chan struct{}, error) {
 	s := g.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.status.Changed:
-		return s.unavailable("logs", req.ID, reasonOf(s.status)), s.changed
+		return s.changed, s.unavailable("logs", req.ID, reasonOf(s.status))
 	case req.Follow && s.gen != g && g.dead() == nil:
-		return s.unavailable("logs", req.ID, g.replaced()), s.changed
+		return s.changed, s.unavailable("logs", req.ID, g.replaced())
 	}
-	return nil, s.changed
+	return s.changed, nil
 }

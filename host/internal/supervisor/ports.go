@@ -57,7 +57,8 @@ type Observer interface {
 	PluginUp(providerName string, up bool)
 
 	// PluginRestarted counts a launch after the first: "died", "hung", "start_failed",
-	// "changed" (a binary that was MISCONFIGURED) or "reloaded" (a successor).
+	// "changed" (a binary that was MISCONFIGURED) or "reloaded" (a successor, or the first
+	// try by its settings).
 	PluginRestarted(providerName, reason string)
 
 	// RPC tells of one call: the verb, "ok" or the error's class, and how long it took.

@@ -1,13 +1,9 @@
 package supervisor
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
-
-	"github.com/berth-dev/berth/sdk/provider"
 )
 
 // how a plugin is launched, and with which settings.
@@ -22,7 +18,8 @@ type how struct {
 type Successor struct {
 	s      *Supervisor
 	how    how
-	linked bool      // it is the plugin that is there
+	linked bool // it is the plugin that is there, with this config
+	config []byte
 	watch  *watchman // nil: there is no generation of its own
 	found  verdict   // of its first look at the backend
 	failed error     // why there is none, where there should be one
@@ -51,11 +48,12 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 //
 // Errors: [RefusedError]; the plugin could not be launched or configured, while one runs;
 // ctx is done.
-func (s *Supervisor) Successor(ctx context.Context, launcher Launcher, settings Settings) (*Successor, error) {
+func (s *Supervisor) Successor(ctx context.Context, launcher Launcher, settings Settings) (_ *Successor, err error) {
 	c := &Successor{s: s, how: how{launcher, settings}, ended: make(chan struct{})}
 	if v, ok := launcher.(value); ok {
 		c.linked = true
-		return c, s.judge(ctx, v.plugin, settings)
+		c.config, err = s.judge(ctx, v.plugin, settings)
+		return c, err
 	}
 	inst, err := launcher.Launch(ctx)
 	if err != nil {
@@ -91,33 +89,6 @@ func (c *Successor) without(ctx context.Context, failed error) (*Successor, erro
 	}
 	c.failed = failed
 	return c, nil
-}
-
-// judge checks the settings of a plugin that is linked in, without configuring it.
-func (s *Supervisor) judge(ctx context.Context, plugin provider.Plugin, settings Settings) error {
-	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
-	defer cancel()
-	schemas, err := plugin.Schemas(ctx)
-	if err != nil {
-		return err
-	}
-	req, err := settings.Bind(schemas)
-	if err != nil {
-		return &RefusedError{err}
-	}
-	found, err := plugin.Validate(ctx, req)
-	if err != nil {
-		return err
-	}
-	if err := settings.Explain(found); err != nil {
-		return &RefusedError{err}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.gen != nil && !bytes.Equal(s.gen.config, req.Config) {
-		return &RefusedError{fmt.Errorf("provider %q is linked into this program, and its config changes with a restart alone", s.opts.Name)}
-	}
-	return nil
 }
 
 // runs reports whether there is a plugin that calls go to.
@@ -179,10 +150,12 @@ func (s *Supervisor) queue(c *Successor) bool {
 		if g != nil {
 			g.stopWork() // its polls hold nobody up; its calls go on
 		}
-	case g == nil:
-	case c.linked && g == s.gen:
-		g.of = s.changes
-	default:
+	case c.linked:
+		s.linked = c.config
+		if g != nil && g == s.gen {
+			g.of = s.changes
+		}
+	case g != nil:
 		g.end(errOutdated)
 	}
 	s.mu.Unlock()

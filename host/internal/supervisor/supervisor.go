@@ -32,6 +32,7 @@ type Supervisor struct {
 	shown       *generation // that Status and Report are about; nil before the first
 	using       how         // what the next launch goes by
 	changes     int         // of it
+	linked      []byte      // the config of the last change, where the plugin is linked in
 	next        *Successor  // waits to take the place of what there is
 	over        bool        // Run has ended, or is about to: nothing takes over any more
 	nudged      chan struct{}
