@@ -27,7 +27,8 @@ import (
 const stopGrace = 15 * time.Second
 
 // Host keeps sessions. Make one with New, Run it once; its verbs may be called from any
-// goroutine in between, and fail with CodeUnavailable before the providers are ready.
+// goroutine in between. Those that need a provider fail with CodeUnavailable before it is
+// ready.
 type Host struct {
 	opts     Options
 	log      *slog.Logger
@@ -120,7 +121,7 @@ func New(cfg *config.Config, opts Options) (_ *Host, err error) {
 	}
 	h.store = store
 	if moved := store.Damaged(); moved != "" {
-		h.log.Error("the lease store was damaged and was moved aside; sessions of before are lost, their sandboxes are left alone", "moved_to", moved)
+		h.log.Error("the lease store was damaged and was moved aside; the sandboxes of before are adopted as they are found, without the extensions that they had", "moved_to", moved)
 	}
 	if err := h.assemble(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("host: %w", err)
@@ -133,7 +134,7 @@ func New(cfg *config.Config, opts Options) (_ *Host, err error) {
 // assemble makes the engine and a supervisor for each provider block.
 func (h *Host) assemble(ctx context.Context, cfg *config.Config) (err error) {
 	h.engine, err = lifecycle.New(ctx, lifecycle.Options{
-		Owner: h.dir.Owner(), Limits: limitsOf(cfg), Templates: templatesOf(cfg),
+		Owner: h.dir.Owner(), Limits: limitsOf(cfg), Templates: templatesOf(cfg), Adopt: adoptOf(cfg),
 		Store: h.store, Prober: ready.Prober{},
 		Observer: observer{metrics: h.metrics, tracer: h.opts.TracerProvider.Tracer(instrumentation)},
 		Logger:   h.log, Suspended: suspended,
@@ -159,10 +160,19 @@ func (h *Host) assemble(ctx context.Context, cfg *config.Config) (err error) {
 func limitsOf(cfg *config.Config) lifecycle.Limits {
 	l := cfg.Lifecycle
 	return lifecycle.Limits{
-		SweepInterval: l.SweepInterval, StopGrace: l.StopGrace, CreateTimeout: l.CreateTimeout,
+		SweepInterval: l.SweepInterval, StopGrace: l.StopGrace, CreateTimeout: l.CreateTimeout, RecoveryGrace: l.RecoveryGrace,
 		EndedRetention: l.EndedRetention, MaxTTL: l.MaxTTL, MaxLifetime: l.MaxLifetime,
 		MaxSessions: l.MaxSessions, MaxCreating: l.MaxCreating, MaxReaping: l.MaxReaping,
 	}
+}
+
+// adoptOf tells whose sandboxes each provider takes over.
+func adoptOf(cfg *config.Config) map[string][]string {
+	owners := map[string][]string{}
+	for _, p := range cfg.Providers {
+		owners[p.Name] = p.Adopt
+	}
+	return owners
 }
 
 func templatesOf(cfg *config.Config) []lifecycle.Template {

@@ -209,25 +209,40 @@ func TestTwoHostsOnOneRegistererAreRefused(t *testing.T) {
 	}
 }
 
-// What this version can't do safely is refused: nothing is created, nothing is touched.
-func TestPromise8_AdoptAndAcceptBackendAreRefused(t *testing.T) {
-	for _, setting := range []string{`adopt = ["unowned"]`, `accept_backend = "other"`} {
-		cfg, _ := parse(t, strings.Replace(small, `provider "mem" {}`, `provider "mem" { `+setting+` }`, 1))
-		b := mem.NewBackend("memory")
-		b.Put(provider.Sandbox{SessionID: chat, ChatID: chat})
-		h := run(t, cfg, linked(b))
-		await(t, func() bool { return h.Providers()[0].State == "degraded" })
-		name, _, _ := strings.Cut(setting, " ")
-		if reason := h.Providers()[0].Reason; !strings.Contains(reason, "unsupported: "+name) {
-			t.Errorf("%s: the reason is %q", setting, reason)
-		}
-		_, err := h.Create(within(t), host.CreateRequest{Template: "default", ChatID: chat})
-		if !errors.Is(err, host.CodeUnavailable) || !strings.Contains(err.Error(), "unsupported: "+name) {
-			t.Errorf("%s: create answers %v", setting, err)
-		}
-		if n := len(b.Sandboxes()); n != 1 {
-			t.Errorf("%s: %d sandboxes, want the one that was there", setting, n)
-		}
+// adopt and accept_backend reach the engine, from the file and from a reload.
+func TestAdoptAndAcceptBackend(t *testing.T) {
+	with := func(setting string) string {
+		return strings.Replace(small, `provider "mem" {}`, `provider "mem" { `+setting+` }`, 1)
+	}
+	cfg, dir := parse(t, with(`adopt = ["unowned"]`))
+	b := mem.NewBackend("memory")
+	b.Put(provider.Sandbox{SessionID: chat, ChatID: chat, State: provider.StateRunning, ExpiresAt: time.Now().Add(time.Hour)})
+	h := run(t, cfg, linked(b))
+	if err := h.WaitReady(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := h.Get(t.Context(), chat); err != nil || s.Status != host.StatusRunning {
+		t.Errorf("the unowned one: %+v, %v", s, err)
+	}
+	b.SetIdentity("other")
+	await(t, func() bool { return h.Providers()[0].Changed })
+	if reason := h.Providers()[0].Reason; !strings.Contains(reason, `write accept_backend = "other"`) {
+		t.Errorf("the reason is %q", reason)
+	}
+	text := strings.ReplaceAll(with(`accept_backend = "other"`), "DIR", dir)
+	next, diags := config.Parse([]byte(text), "test.hcl")
+	if err := diags.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Reload(within(t), next); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { s, err := h.Get(t.Context(), chat); return err == nil && s.Status == host.StatusEnded })
+	if s, _ := h.Get(t.Context(), chat); s.Ended.Reason != host.ReasonLost {
+		t.Errorf("it ended as %s", s.Ended.Reason)
+	}
+	if err := h.WaitReady(within(t)); err != nil {
+		t.Fatal(err)
 	}
 }
 

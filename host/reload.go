@@ -48,7 +48,7 @@ func (h *Host) Reload(ctx context.Context, cfg *config.Config) error {
 	defer context.AfterFunc(h.plugins.host, func() { cancel(errors.New("the host is stopping")) })()
 	cfg = h.pinned(old, cfg)
 	gone := slices.DeleteFunc(slices.Clone(slots), func(s *slot) bool { return cfg.Provider(s.name) != nil })
-	if err := h.allowed(cfg, gone); err != nil {
+	if err := h.allowed(gone); err != nil {
 		return err
 	}
 	next, err := h.prepare(ctx, cfg, slots)
@@ -59,12 +59,7 @@ func (h *Host) Reload(ctx context.Context, cfg *config.Config) error {
 }
 
 // allowed refuses what needs no plugin to be refused.
-func (h *Host) allowed(cfg *config.Config, gone []*slot) error {
-	for _, p := range cfg.Providers {
-		if err := unsupported(p); err != nil {
-			return &Error{Code: CodeUnsupported, Op: "reload", Message: "nothing has changed", Err: err}
-		}
-	}
+func (h *Host) allowed(gone []*slot) error {
 	for _, s := range gone {
 		if _, linked := h.opts.Providers[s.name]; linked {
 			return &Error{Code: CodeUnsupported, Op: "reload",
@@ -199,7 +194,7 @@ func (h *Host) takeOver(ctx context.Context, cfg *config.Config, next []successo
 		}
 	}
 	work.Wait()
-	h.engine.SetPolicy(limitsOf(cfg), templatesOf(cfg))
+	h.engine.SetPolicy(limitsOf(cfg), templatesOf(cfg), adoptOf(cfg))
 	n := h.living() // nothing more is created on those that are gone
 	gone = slices.DeleteFunc(gone, func(s *slot) bool {
 		if n[s.name] == 0 {

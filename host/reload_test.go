@@ -295,8 +295,6 @@ func TestReloadThatIsRefusedChangesNothing(t *testing.T) {
 			host.CodeInvalidArgument, []string{"colour", "test.hcl:"}},
 		"a new plugin that is not there": {base + other + "provider \"more\" {\n command = \"DIR/missing\"\n}\n",
 			host.CodeInvalidArgument, []string{`"more"`, "DIR/missing"}},
-		"adopt":         {strings.Replace(base, "{}", "{\n adopt = [\"unowned\"]\n}", 1) + other, host.CodeUnsupported, []string{"unsupported: adopt"}},
-		"accept":        {strings.Replace(base, "{}", "{\n accept_backend = \"x\"\n}", 1) + other, host.CodeUnsupported, []string{"unsupported: accept_backend"}},
 		"a linked gone": {`state_dir = "DIR/state"`, host.CodeUnsupported, []string{`"mem"`, "linked", "keep its block"}},
 	} {
 		t.Run(name, func(t *testing.T) {

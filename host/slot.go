@@ -24,13 +24,14 @@ func (h *Host) newSlot(cfg *config.Config, p *config.Provider) (*slot, error) {
 	s := &slot{name: p.Name}
 	s.cfg.Store(p)
 	made, err := supervisor.New(supervisor.Options{
-		Name:     p.Name,
-		Launcher: launcher(cfg, p, h.opts, h.dir.Plugins(), h.runDir),
-		Settings: p,
-		Owner:    h.dir.Owner(),
-		Engine:   refusing{h.engine, s},
-		Observer: h.metrics,
-		Logger:   h.log,
+		Name:          p.Name,
+		Launcher:      launcher(cfg, p, h.opts, h.dir.Plugins(), h.runDir),
+		Settings:      p,
+		Owner:         h.dir.Owner(),
+		AcceptBackend: func() string { return s.block().AcceptBackend },
+		Engine:        h.engine,
+		Observer:      h.metrics,
+		Logger:        h.log,
 	})
 	if err != nil {
 		return nil, err

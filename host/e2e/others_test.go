@@ -117,9 +117,9 @@ func TestPromise6_OrphanGoesAfterTwoLists(t *testing.T) {
 	}
 }
 
-// After a lost or damaged lease store nothing is deleted: the sandboxes of before are left
-// alone, and the host goes on.
-func TestPromise4_LostStoreDeletesNothing(t *testing.T) {
+// After a lost or damaged lease store nothing is deleted: the sandboxes of before are
+// adopted with the deadline that they bear, or recovery_grace if that is later, and go then.
+func TestPromise2_LostStoreIsAdopted(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		harm func(t *testing.T, path string)
@@ -148,23 +148,29 @@ func TestPromise4_LostStoreDeletesNothing(t *testing.T) {
 			s := newSite(t).configure(settings{top: own})
 			h := s.start().ready()
 			owner := h.owner
-			v := h.create(chat())
+			v, short := h.create(chat()), h.lives(3*time.Second)
 			h.kill9(s)
 			// A creation time is told in whole seconds: the new store is to be younger.
 			await(t, patience, "a second has passed", func() bool { return time.Since(v.CreatedAt) > 2*time.Second })
 			c.harm(t, s.path("state/leases.db"))
 			quick := brisk()
-			quick.top = own
+			quick.top, quick.lifecycle["recovery_grace"] = own, `"10s"`
 			h = s.configure(quick).start().ready()
+			begun := time.Now()
 			if h.owner != owner {
 				t.Errorf("the owner was %s and is %s", owner, h.owner)
 			}
 			h.awaitLists(6) // longer than create_timeout
 			ask(t, v, "/")
-			if list := h.list(); len(list) != 0 {
-				t.Errorf("listed: %+v", list)
+			now, kept := h.get(v.ID), h.get(short.ID)
+			if now.Status != host.StatusRunning || now.SandboxID != v.SandboxID || !now.ExpiresAt.Equal(v.ExpiresAt) ||
+				now.ChatID != v.ChatID || now.Template != v.Template || *now.Endpoint != *v.Endpoint {
+				t.Errorf("adopted as %+v, it was %+v", now, v)
 			}
-			words := []string{"its lease was lost; it is left alone"}
+			if kept.Status != host.StatusRunning || kept.ExpiresAt.Before(begun) {
+				t.Errorf("the one that had little left: %+v", kept)
+			}
+			words := []string{"a sandbox was adopted"}
 			moved := ""
 			for _, name := range s.entries("state") {
 				if strings.HasPrefix(name, "leases.damaged-") {
@@ -178,11 +184,14 @@ func TestPromise4_LostStoreDeletesNothing(t *testing.T) {
 				t.Errorf("the damaged store: %q among %q", moved, s.entries("state"))
 			}
 			wantWords(t, "the log", h.logs.String(), words...)
-			h.terminate()
-			h = s.configure(settings{top: own}).start().ready()
+			if n := h.scrape()[`berth_orphans_total{action="adopted",provider="docker"}`]; n != 2 {
+				t.Errorf("%v were counted as adopted, want 2", n)
+			}
+			wantOverdue(t, h, kept)
+			h.delete(v.ID)
 			h.delete(h.create(chat()).ID)
-			if n := len(containers(t, world.api, "berth.owner="+owner)); n != 1 {
-				t.Errorf("%d containers of the owner, want the one of before", n)
+			if n := len(containers(t, world.api, "berth.owner="+owner)); n != 0 {
+				t.Errorf("%d containers of the owner", n)
 			}
 		})
 	}

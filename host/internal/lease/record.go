@@ -30,6 +30,11 @@ type Record struct {
 	Endpoint    *Endpoint `json:"endpoint,omitempty"`
 	Ready       Ready     `json:"ready"` // how readiness is told, kept for a recovery
 
+	// Adopted says that the sandbox was made by another owner, or by none: then its owner's
+	// label is SandboxOwner, "" for none, and not this host's.
+	Adopted      bool   `json:"adopted,omitempty"`
+	SandboxOwner string `json:"sandbox_owner,omitempty"`
+
 	State  State  `json:"state"`
 	Reason Reason `json:"reason,omitempty"` // of the teardown, once one is intended
 	Cause  string `json:"cause,omitempty"`  // for people: why it failed, once it has

@@ -57,6 +57,11 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (Session, error) {
 		if err != nil {
 			return Session{}, err
 		}
+		if c != nil && c.recovered { // by an engine that can do so only when the provider is back
+			if err := e.mustBeReady(req.op, s.record()); err != nil {
+				return Session{}, req.failAs(s, err)
+			}
+		}
 		if c != nil {
 			return e.join(ctx, s, c)
 		}
@@ -70,8 +75,17 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (Session, error) {
 	}
 }
 
-// awaitOut waits until an earlier session has ended.
+// awaitOut waits until an earlier session has ended. While its provider is away that may
+// take long: then it is an error at once.
 func (e *Engine) awaitOut(ctx context.Context, s *session, req wanted) error {
+	select {
+	case <-s.ended:
+		return nil
+	default:
+	}
+	if err := e.mustBeReady(req.op, s.record()); err != nil {
+		return req.failAs(s, err)
+	}
 	select {
 	case <-s.ended:
 		return nil

@@ -362,11 +362,12 @@ func TestCreateGenerationStaysDead(t *testing.T) {
 		if rec := record(t, w.store, id1); rec.State != lease.Deleting || rec.Reason != lease.Failed {
 			t.Errorf("%+v", rec)
 		}
-		again := w.createLater(t.Context(), id1) // waits for the clean-up
+		_, err := w.engine.Create(t.Context(), request(id1)) // the clean-up has to wait for the provider
+		failed(t, err, lifecycle.CodeUnavailable, "the plugin died")
 		w.boxes(1)
 		w.must(w.sup.start())
 		synctest.Wait()
-		w.must(w.over(again).err)
+		w.create(id1)
 		w.boxes(1)
 		w.calls(mem.Create, 2)
 	})

@@ -257,3 +257,33 @@ func TestLagOfTheReasonExpiredOnly(t *testing.T) {
 		}
 	})
 }
+
+// Promise 2: what fails at a provider that can be reached is tried again after a while; a
+// deadline does not wait for that.
+func TestPromise2_DeadlineComesBeforeTheNextTry(t *testing.T) {
+	for name, trouble := range map[string]func(w *world, s lifecycle.Session){
+		"get": func(w *world, s lifecycle.Session) {
+			w.mem.Fail(mem.Get, mem.Fault{Err: errAway})
+			w.mem.Emit(provider.Event{SandboxID: s.SandboxID, SessionID: s.ID, Kind: provider.EventExited})
+		},
+		"stop": func(w *world, s lifecycle.Session) {
+			w.mem.Fail(mem.Stop, mem.Fault{Times: 6, Err: errAway})
+			_, err := w.engine.Stop(w.t.Context(), s.ID)
+			failed(w.t, err, lifecycle.CodeUnavailable)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				w.pass(13 * time.Second) // off the sweeps
+				s := w.create(id1)
+				w.pass(4 * time.Minute)
+				trouble(w, s)
+				w.pass(time.Until(s.ExpiresAt))
+				_, _, lags, _ := w.obs.all()
+				if len(lags) != 1 || lags[0] != 0 {
+					t.Errorf("lags %v, want 0", lags)
+				}
+			})
+		})
+	}
+}

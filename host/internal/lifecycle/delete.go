@@ -28,7 +28,7 @@ func (e *Engine) Delete(ctx context.Context, id string) error {
 	s.interruptCreate(errDeleted)
 	s.interruptNow(errDeleted)
 	if err := e.settleFor(ctx, s); err != nil {
-		return e.fail(op, s, codeFor(err, CodeSandboxStopFailed), unfinished("deleted"), err)
+		return e.fail(op, s, codeFor(err, CodeSandboxStopFailed), s.unfinished("deleted"), err)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@
 //
 // # What is believed
 //
-// Absence is believed only after a complete list did not have the sandbox, Get said
-// NotFound, and the backend's identity, asked after that, is the one in the lease. An
-// error changes nothing but the time of the next try.
+// A list or an event only raises the question. Absence is believed when Get, or the call
+// that was to change the sandbox, said NotFound, and the backend's identity, asked after
+// that, is the one in the lease. An error changes nothing but the time of the next try.
 package lifecycle

@@ -17,6 +17,7 @@ type Limits struct {
 	SweepInterval  time.Duration
 	StopGrace      time.Duration
 	CreateTimeout  time.Duration
+	RecoveryGrace  time.Duration // what an adopted sandbox gets that has, or may have, expired
 	EndedRetention time.Duration
 	MaxTTL         time.Duration
 	MaxLifetime    time.Duration
@@ -25,7 +26,7 @@ type Limits struct {
 	MaxReaping     int // likewise
 }
 
-// Options are what an engine is made of. All but Suspended are required.
+// Options are what an engine is made of. All but Adopt and Suspended are required.
 type Options struct {
 	Owner     string
 	Limits    Limits
@@ -34,6 +35,10 @@ type Options struct {
 	Prober    Prober
 	Observer  Observer
 	Logger    *slog.Logger
+
+	// Adopt names, by provider, the owners whose sandboxes are taken over; Unowned means
+	// those without one. Nil: none.
+	Adopt map[string][]string
 
 	// Suspended tells how long this machine has slept since it started. Nil: never.
 	Suspended func() time.Duration
@@ -92,7 +97,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		schedule: newSchedule(c.now), base: base, cancel: cancel, closing: make(chan struct{}),
 		sessions: map[string]*session{}, counts: newCounts(),
 	}
-	e.policy.Store(newPolicy(o.Limits, o.Templates))
+	e.policy.Store(newPolicy(o.Limits, o.Templates, o.Adopt))
 	e.backends.Store(&map[string]*backend{})
 	for _, rec := range records {
 		e.remember(rec)
@@ -230,5 +235,8 @@ func (e *Engine) lookup(op, id string) (*session, error) {
 func (e *Engine) backendOf(rec lease.Record) *backend { return e.backend(rec.Provider) }
 
 func (e *Engine) fence(rec lease.Record) provider.Fence {
+	if rec.Adopted {
+		return provider.Fence{Owner: rec.SandboxOwner, SessionID: rec.SessionID, Adopted: rec.SandboxOwner == ""}
+	}
 	return provider.Fence{Owner: e.owner, SessionID: rec.SessionID}
 }

@@ -131,7 +131,7 @@ func (e *Engine) takeUp(ctx context.Context, s *session, req wanted) (Session, e
 	s.mu.Unlock()
 	if c != nil {
 		if c.recovered {
-			if err := e.mustBeReady(rec); err != nil {
+			if err := e.mustBeReady("ensure", rec); err != nil {
 				return Session{}, req.failAs(s, err)
 			}
 		}
@@ -193,7 +193,7 @@ func (e *Engine) confirm(ctx context.Context, s *session, since time.Time) error
 	if confirmed.After(since) {
 		return nil
 	}
-	if err := e.mustBeReady(rec); err != nil {
+	if err := e.mustBeReady("ensure", rec); err != nil {
 		return err
 	}
 	// A delete interrupts the question, and the reaper need not wait for its answer.
@@ -224,12 +224,12 @@ func (e *Engine) confirm(ctx context.Context, s *session, since time.Time) error
 }
 
 // mustBeReady is an error while a session's provider is not READY.
-func (e *Engine) mustBeReady(rec lease.Record) error {
+func (e *Engine) mustBeReady(op string, rec lease.Record) error {
 	b := e.backendOf(rec)
 	if b != nil && b.Status().State != Ready {
-		return b.notReady("ensure")
+		return b.notReady(op)
 	}
-	return e.reachable(b, rec, "ensure")
+	return e.reachable(b, rec, op)
 }
 
 // push moves the deadline to now + TTL, as far as max_lifetime allows; never back.

@@ -11,11 +11,10 @@ type orphan struct {
 	first time.Time // when the first complete list with it was asked for
 }
 
-// judgeOthers looks at the sandboxes that no session knows. Somebody else's are counted
-// and left alone. Ours go after two complete lists at least one interval apart, when
-// they are older than create_timeout and younger than the store: an older one has lost
-// its lease with an earlier store, and is left alone.
-func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unreadable []provider.Unreadable, sent time.Time) {
+// judgeOthers looks at the sandboxes that no session knows, and returns those that are to
+// be adopted. Somebody else's are counted and left alone. Ours go after two complete lists
+// at least one interval apart, when they are older than create_timeout.
+func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unreadable []provider.Unreadable, sent time.Time) (adopt []provider.Sandbox) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := map[string]bool{}
@@ -29,17 +28,14 @@ func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unr
 	for id, sb := range listed {
 		now[id] = true
 		switch {
+		case e.claimed(sb):
+			delete(b.orphans, id)
+		case e.adoptable(b, sb):
+			adopt = append(adopt, sb)
 		case sb.Owner != e.owner:
 			if b.first(id) {
 				e.observer.Orphan(b.name, "foreign")
 				e.log.Info("a sandbox of another owner is left alone", "provider", b.name, "sandbox_id", id, "owner", sb.Owner)
-			}
-		case e.claimed(sb):
-			delete(b.orphans, id)
-		case sb.CreatedAt.Before(e.store.Birth()):
-			if b.first(id) {
-				e.log.Warn("a sandbox is older than the lease store, so its lease was lost; it is left alone",
-					"provider", b.name, "sandbox_id", id, "session_id", sb.SessionID)
 			}
 		default:
 			e.judgeOrphan(b, sb, sent)
@@ -55,6 +51,7 @@ func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unr
 			delete(b.orphans, id)
 		}
 	}
+	return adopt
 }
 
 // first reports whether this sandbox is seen for the first time. b.mu is held.

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/berth-dev/berth/host/internal/lease/leasetest"
 	"github.com/berth-dev/berth/host/internal/lifecycle"
 	"github.com/berth-dev/berth/sdk/provider"
 	"github.com/berth-dev/berth/sdk/providertest/mem"
@@ -118,24 +117,6 @@ func TestForeignAndUnreadable(t *testing.T) {
 		if all, _ := w.engine.List(lifecycle.Filter{All: true}); len(all) != 0 {
 			t.Errorf("listed: %+v", all)
 		}
-	})
-}
-
-// A store that is younger than the sandboxes has lost their leases: nothing is deleted.
-func TestLostStoreDeletesNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		long(w)
-		w.start()
-		w.create(id1)
-		w.create(id2)
-		w.pass(time.Minute)
-		w.crash()
-		w.store = leasetest.New()
-		w.start()
-		w.pass(5 * time.Hour)
-		w.boxes(2)
-		w.orphans()
-		w.calls(mem.Delete, 0)
 	})
 }
 

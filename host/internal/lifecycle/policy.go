@@ -7,10 +7,11 @@ import "context"
 type policy struct {
 	limits    Limits
 	templates map[string]Template
+	adopt     map[string][]string // by provider: the owners whose sandboxes are taken over
 }
 
-func newPolicy(limits Limits, templates []Template) *policy {
-	p := &policy{limits: limits, templates: make(map[string]Template, len(templates))}
+func newPolicy(limits Limits, templates []Template, adopt map[string][]string) *policy {
+	p := &policy{limits: limits, templates: make(map[string]Template, len(templates)), adopt: adopt}
 	for _, t := range templates {
 		p.templates[t.Name()] = t
 	}
@@ -23,10 +24,10 @@ func (e *Engine) limits() Limits { return e.policy.Load().limits }
 // template finds one of now; nil when there is none.
 func (e *Engine) template(name string) Template { return e.policy.Load().templates[name] }
 
-// SetPolicy replaces limits and templates. Deadlines that were promised stay, also where
+// SetPolicy replaces limits, templates, and whose sandboxes are adopted. Deadlines that were promised stay, also where
 // they are beyond the new limits.
-func (e *Engine) SetPolicy(limits Limits, templates []Template) {
-	e.policy.Store(newPolicy(limits, templates))
+func (e *Engine) SetPolicy(limits Limits, templates []Template, adopt map[string][]string) {
+	e.policy.Store(newPolicy(limits, templates, adopt))
 	for _, b := range *e.backends.Load() {
 		b.creating.resize(limits.MaxCreating)
 		b.reaping.resize(limits.MaxReaping)

@@ -16,7 +16,7 @@ func (w *world) newPolicy() {
 	for _, t := range w.templates {
 		templates = append(templates, t)
 	}
-	w.engine.SetPolicy(w.limits, templates)
+	w.engine.SetPolicy(w.limits, templates, w.adopt)
 	synctest.Wait()
 }
 

@@ -62,6 +62,10 @@ type Supervised interface {
 	// returned nil, nothing is created on that generation. p is that generation's.
 	Reconcile(ctx context.Context, providerName string, p provider.Provider) error
 
+	// AcceptBackend is told that the operator has accepted a backend in the place of the
+	// one that holds the provider's sessions. Those of another backend end as lost.
+	AcceptBackend(ctx context.Context, providerName, identity string) error
+
 	// BackendChanged is told after each change of the provider's status. It returns at once.
 	BackendChanged(providerName string, status BackendStatus)
 
@@ -89,7 +93,7 @@ type Template interface {
 	CheckVolume(volume string) (resolved string, err error)
 
 	// Spec evaluates the template for one session and makes the directories that it
-	// asks for. It fills everything but Name and Owner, which are the engine's. Errors:
+	// asks for. Name, Owner, RequestHash and ConfirmStart are the engine's. Errors:
 	// InvalidArgument, Internal.
 	Spec(ctx context.Context, in SpecInput) (provider.Spec, error)
 }

@@ -325,3 +325,26 @@ func TestRecoverTerminalRecords(t *testing.T) {
 		}
 	})
 }
+
+// Who asks for what only the provider can finish hears at once that it is away, and why.
+func TestRecoveredWhileAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.mem.Fail(mem.Create, mem.Fault{Times: 1, After: true, Hang: true})
+		w.createLater(t.Context(), id1)
+		w.crash()
+		w.boot() // its provider stays away, so id1 stays creating
+		w.sup.stop(errors.New("exit status 2"))
+		begun := time.Now()
+		_, err := w.engine.Create(t.Context(), request(id1))
+		failed(t, err, lifecycle.CodeUnavailable, `provider "mem" is not ready: exit status 2`)
+		_, err = w.engine.Stop(t.Context(), id1)
+		failed(t, err, lifecycle.CodeUnavailable, "it is still being created", "exit status 2")
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("they waited %v", took)
+		}
+		w.must(w.sup.start())
+		synctest.Wait()
+		w.status(id1, lifecycle.StatusRunning)
+		w.boxes(1)
+	})
+}

@@ -128,7 +128,10 @@ func (e *Engine) reschedule(s *session) {
 	case s.create != nil && s.tries == 0 && s.rec.State == lease.Creating && !s.dueAt(now):
 		// The next sweep looks again.
 	case s.needsAt(now):
-		at = now.Add(retryAfter(s.tries))
+		retry := now.Add(retryAfter(s.tries))
+		if !at.After(now) || at.After(retry) { // else the deadline comes first
+			at = retry
+		}
 	}
 	if !at.IsZero() {
 		e.schedule.set(s, at)

@@ -22,7 +22,7 @@ func (e *Engine) Stop(ctx context.Context, id string) (Session, error) {
 		return Session{}, err
 	}
 	if err := e.awaitCreate(ctx, s); err != nil {
-		return Session{}, e.fail(op, s, CodeUnavailable, "it is still being created", err)
+		return Session{}, e.fail(op, s, CodeUnavailable, "it is still being created, and can be stopped when that is done", err)
 	}
 	err = e.amendAnyway(s, func(r *lease.Record) error {
 		if r.State != lease.Running {
@@ -41,7 +41,7 @@ func (e *Engine) Stop(ctx context.Context, id string) (Session, error) {
 		}
 		// A delete that comes between interrupts the stop; the next round waits for it.
 		if err := e.settleFor(ctx, s); err != nil {
-			return Session{}, e.fail(op, s, codeFor(err, CodeSandboxStopFailed), unfinished("stopped"), err)
+			return Session{}, e.fail(op, s, codeFor(err, CodeSandboxStopFailed), s.unfinished("stopped"), err)
 		}
 	}
 }
@@ -77,13 +77,19 @@ func (e *Engine) finishStop(ctx context.Context, s *session) error {
 	})
 }
 
-// awaitCreate returns when no create of the session is in flight.
+// awaitCreate returns when no create of the session is in flight. One that a restart has
+// interrupted is not waited for while the provider is away.
 func (e *Engine) awaitCreate(ctx context.Context, s *session) error {
 	s.mu.Lock()
 	c := s.create
 	s.mu.Unlock()
 	if c == nil {
 		return nil
+	}
+	if c.recovered { // by an engine that can do so only when the provider is back
+		if err := e.mustBeReady("stop", s.record()); err != nil {
+			return err
+		}
 	}
 	select {
 	case <-c.done:
@@ -112,6 +118,12 @@ func intend(reason lease.Reason) func(*lease.Record) error {
 	}
 }
 
-func unfinished(what string) string {
+// unfinished says what becomes of a stop or a delete that could not be carried out.
+func (s *session) unfinished(what string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unsaved {
+		return fmt.Sprintf("it is kept in memory alone, for the lease store can't write, and is %s as soon as the provider allows", what)
+	}
 	return fmt.Sprintf("it is kept as an intent, and is %s as soon as the provider allows", what)
 }

@@ -179,7 +179,8 @@ func TestShutdownTellsWhoWaits(t *testing.T) {
 		w.mem.Fail(mem.Create, mem.Fault{Times: 1, After: true, Hang: true})
 		w.createLater(t.Context(), id1)
 		w.crash()
-		w.boot() // its provider stays away, so id1 stays creating
+		w.prober.set(0, true)
+		w.start() // id1 is recovered, and not ready
 		join, stop := w.createLater(context.Background(), id1), w.stopLater(id1)
 		w.pending(join)
 		w.pending(stop)

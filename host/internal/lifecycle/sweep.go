@@ -100,7 +100,7 @@ func (e *Engine) sweep(ctx context.Context, b *backend, p provider.Provider) (er
 	for _, s := range e.of(b) {
 		s.compare(e.owner, listed, sent)
 	}
-	e.judgeOthers(b, listed, summary.Unreadable, sent)
+	e.adoptAll(ctx, b, p, e.judgeOthers(b, listed, summary.Unreadable, sent))
 	return nil
 }
 
@@ -142,5 +142,5 @@ func (e *Engine) claimed(sb provider.Sandbox) bool {
 		return false
 	}
 	rec := s.record()
-	return rec.State != lease.Ended && (rec.SandboxID == "" || rec.SandboxID == sb.ID)
+	return rec.State != lease.Ended && (rec.SandboxID == sb.ID || rec.SandboxID == "" && sb.Owner == e.owner)
 }

@@ -33,6 +33,7 @@ type world struct {
 	mem       *mem.Backend
 	store     *leasetest.Memory
 	limits    lifecycle.Limits
+	adopt     map[string][]string
 	templates []*template
 	prober    *prober
 	mem2      *mem.Backend // of a second provider, "mem2"; nil for none
@@ -65,7 +66,7 @@ func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 			t: t, mem: mem.NewBackend("A"), store: leasetest.New(), prober: &prober{},
 			limits: lifecycle.Limits{
 				SweepInterval: time.Minute, StopGrace: 10 * time.Second, CreateTimeout: 2 * time.Minute,
-				EndedRetention: time.Hour, MaxTTL: 24 * time.Hour, MaxLifetime: 168 * time.Hour,
+				EndedRetention: time.Hour, RecoveryGrace: 10 * time.Minute, MaxTTL: 24 * time.Hour, MaxLifetime: 168 * time.Hour,
 				MaxSessions: 1000, MaxCreating: 8, MaxReaping: 8,
 			},
 			templates: []*template{{name: "default", provider: "mem", ttl: 5 * time.Minute, port: 8000,
@@ -102,7 +103,7 @@ func (w *world) boot() {
 		templates = append(templates, t)
 	}
 	engine, err := lifecycle.New(w.t.Context(), lifecycle.Options{
-		Owner: owner, Limits: w.limits, Store: w.store, Templates: templates, Prober: w.prober,
+		Owner: owner, Limits: w.limits, Store: w.store, Templates: templates, Prober: w.prober, Adopt: w.adopt,
 		Observer: w.obs, Suspended: w.slept,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

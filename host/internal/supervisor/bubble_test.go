@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,7 @@ type bench struct {
 	engine   *engine
 	observer *observer
 	journal  *journal
+	accept   atomic.Value // string: accept_backend
 	end      context.CancelFunc
 	ended    chan error
 }
@@ -35,7 +37,8 @@ func bubble(t *testing.T, s settings, f func(t *testing.T, b *bench)) {
 		b := &bench{t: t, backend: backend, launcher: &launcher{backend: backend},
 			engine: &engine{}, observer: &observer{}, journal: &journal{}, ended: make(chan error, 1)}
 		made, err := supervisor.New(supervisor.Options{Name: "mock", Launcher: b.launcher, Settings: s,
-			Owner: "owner", Engine: b.engine, Observer: b.observer, Logger: slog.New(b.journal)})
+			Owner: "owner", Engine: b.engine, Observer: b.observer, Logger: slog.New(b.journal),
+			AcceptBackend: func() string { accepted, _ := b.accept.Load().(string); return accepted }})
 		if err != nil {
 			t.Fatal(err)
 		}

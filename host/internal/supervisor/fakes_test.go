@@ -174,6 +174,8 @@ type engine struct {
 	reconcile  func(ctx context.Context, p provider.Provider) error
 	reconciled int
 	changed    func(lifecycle.BackendStatus) // nil: nothing; called at each change
+	accepted   []string // backends, as told
+	acceptErr  error
 	statuses   []lifecycle.BackendStatus
 	events     []provider.Event
 	broken     int
@@ -195,6 +197,24 @@ func (e *engine) Reconcile(ctx context.Context, _ string, p provider.Provider) e
 	}
 	_, err := p.List(ctx, func(provider.Sandbox) error { return nil })
 	return err
+}
+
+// told are the backends that were accepted.
+func (e *engine) told() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]string(nil), e.accepted...)
+}
+
+func (e *engine) AcceptBackend(_ context.Context, _, identity string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.accepted = append(e.accepted, identity)
+	if e.acceptErr != nil {
+		return e.acceptErr
+	}
+	e.identities = nil
+	return nil
 }
 
 func (e *engine) BackendChanged(_ string, st lifecycle.BackendStatus) {

@@ -158,27 +158,53 @@ func (g *generation) askIdentity() (id string, err error) {
 	return id, err
 }
 
-// compare tells whether the backend is another than that of a living session.
+// compare is an error when the backend is another than that of a living session, unless
+// the operator has accepted it.
 func (g *generation) compare(id string) error {
+	others := g.others(id)
+	if len(others) == 0 {
+		return nil
+	}
+	accepted := g.s.accepted()
+	if accepted == id {
+		ctx, cancel := context.WithTimeout(g.work, acceptTimeout)
+		defer cancel()
+		if err := g.s.engine.AcceptBackend(ctx, g.s.opts.Name, id); err != nil {
+			return fmt.Errorf("accept_backend: %w", err)
+		}
+		if others = g.others(id); len(others) == 0 {
+			return nil
+		}
+	}
+	for i := range others {
+		others[i] = strconv.Quote(others[i])
+	}
+	remedy := fmt.Sprintf("bring that backend back, or write accept_backend = %q into the provider's block, which ends those sessions as lost", id)
+	if accepted != "" && accepted != id {
+		remedy += fmt.Sprintf(" (it is %q now)", accepted)
+	}
+	return &provider.Error{Class: provider.Unavailable, Op: "identity",
+		Message: fmt.Sprintf("backend changed: it is now %q, and living sessions are on %s: %s", id, strings.Join(others, ", "), remedy)}
+}
+
+// others are the backends of living sessions that are not id, in order.
+func (g *generation) others(id string) []string {
 	var others []string
 	for _, known := range g.s.engine.Identities(g.s.opts.Name) {
 		if known != "" && known != id && !slices.Contains(others, known) {
 			others = append(others, known)
 		}
 	}
-	if len(others) == 0 {
-		return nil
-	}
 	slices.Sort(others)
-	for i := range others {
-		others[i] = strconv.Quote(others[i])
+	return others
+}
+
+// accepted is what the operator has written as accept_backend.
+func (s *Supervisor) accepted() string {
+	if s.opts.AcceptBackend == nil {
+		return ""
 	}
-	remedy := "bring that backend back, or delete its sessions"
-	if g.s.opts.AcceptBackend != "" {
-		remedy += "; accept_backend is unsupported in this version"
-	}
-	return &provider.Error{Class: provider.Unavailable, Op: "identity",
-		Message: fmt.Sprintf("backend changed: it is now %q, and living sessions are on %s: %s", id, strings.Join(others, ", "), remedy)}
+	return s.opts.AcceptBackend()
 }
 
 // know opens the generation for calls.

@@ -72,9 +72,10 @@ type Options struct {
 	Settings Settings
 	Owner    string // the host's owner id, for Configure
 
-	// AcceptBackend is what the operator wrote as accept_backend. It is not supported
-	// yet: a changed backend stays DEGRADED and says so.
-	AcceptBackend string
+	// AcceptBackend tells what the operator has written as accept_backend, as of now: the
+	// backend whose arrival ends the sessions of another one as lost. Nil or "": none, a
+	// changed backend stays DEGRADED.
+	AcceptBackend func() string
 
 	Engine   lifecycle.Supervised // nil: nothing to reconcile with
 	Observer Observer             // nil: nobody
@@ -92,13 +93,14 @@ const (
 
 type nobody struct{}
 
-func (nobody) PluginUp(string, bool)                          {}
-func (nobody) PluginRestarted(string, string)                 {}
-func (nobody) RPC(string, string, string, time.Duration)      {}
-func (nobody) Identities(string) []string                     { return nil }
-func (nobody) BackendChanged(string, lifecycle.BackendStatus) {}
-func (nobody) SandboxEvent(string, provider.Event)            {}
-func (nobody) EventsBroken(string)                            {}
+func (nobody) PluginUp(string, bool)                               {}
+func (nobody) PluginRestarted(string, string)                      {}
+func (nobody) RPC(string, string, string, time.Duration)           {}
+func (nobody) Identities(string) []string                          { return nil }
+func (nobody) BackendChanged(string, lifecycle.BackendStatus)      {}
+func (nobody) SandboxEvent(string, provider.Event)                 {}
+func (nobody) EventsBroken(string)                                 {}
+func (nobody) AcceptBackend(context.Context, string, string) error { return nil }
 func (nobody) Reconcile(context.Context, string, provider.Provider) error {
 	return nil
 }

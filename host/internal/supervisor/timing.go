@@ -30,6 +30,7 @@ const (
 	validateTimeout  = 10 * time.Second
 	configureTimeout = 15 * time.Second
 	reconcileTimeout = 90 * time.Second
+	acceptTimeout    = 30 * time.Second // operations on the sessions that end are let go first
 )
 
 // Other bounds.

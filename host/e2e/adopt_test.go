@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/google/uuid"
+
+	"github.com/berth-dev/berth/host"
+)
+
+// Sandboxes of an owner whom the operator names are taken over: with the deadline that they
+// bear, and as sessions that can be extended and deleted. Another's are left alone.
+func TestPromise6_AdoptsTheOwnerThatIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	old := "old-" + world.run
+	deadline := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+	labels := with(foreignLabels(), "berth.owner", old, "expires_at", deadline.Format("2006-01-02T15:04:05.000000-07:00"))
+	expired := with(foreignLabels(), "berth.owner", old)
+	theirs := stranger(t, "berth-e2e-"+world.run+"-adopt", labels)
+	late := stranger(t, "berth-e2e-"+world.run+"-adopt-late", expired)
+	other := stranger(t, "berth-e2e-"+world.run+"-adopt-not", with(foreignLabels(), "berth.owner", "other-"+world.run))
+	begun := time.Now()
+	h := s.configure(settings{docker: `adopt = ["` + old + `"]`}).start().ready()
+	v := h.get(labels["session_id"])
+	if v.Status != host.StatusRunning || v.SandboxID != theirs || v.ChatID != labels["chat_id"] || v.AgentID != "writer" || !v.ExpiresAt.Equal(deadline) {
+		t.Errorf("adopted as %+v", v)
+	}
+	ask(t, v, "/")
+	if g := h.get(expired["session_id"]); g.SandboxID != late || g.ExpiresAt.Before(begun.Add(9*time.Minute)) {
+		t.Errorf("the expired one has no recovery_grace: %+v", g)
+	}
+	v = h.extend(v.ID, time.Minute)
+	h.kill9(s)
+	h = s.start().ready()
+	if now := h.get(v.ID); !now.ExpiresAt.Equal(v.ExpiresAt) || now.Status != host.StatusRunning {
+		t.Errorf("after a crash: %+v, want %v", now, v.ExpiresAt)
+	}
+	h.delete(v.ID)
+	h.delete(expired["session_id"])
+	if !gone(t, world.api, theirs) || !gone(t, world.api, late) {
+		t.Error("an adopted sandbox outlives its delete")
+	}
+	if !inspect(t, other).State.Running {
+		t.Error("another owner's sandbox was touched")
+	}
+}
+
+// What an older adapter has made bears the six labels and no owner. "unowned" takes it over,
+// stops and removes it.
+func TestPromise6_AdoptsTheUnowned(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	d := newDockerd(s)
+	d.load()
+	labels := with(foreignLabels(), "expires_at", time.Now().Add(20*time.Second).UTC().Format("2006-01-02T15:04:05-07:00"), "session_id", uuid.NewString())
+	made, err := d.api.ContainerCreate(t.Context(), &container.Config{Image: world.image, Labels: labels},
+		&container.HostConfig{NetworkMode: "none"}, nil, nil, "agent-of-old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.api.ContainerStart(t.Context(), made.ID, container.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c := isolated(s, d.socket())
+	c.docker += "\nadopt = [\"unowned\"]"
+	h := s.configure(c).start().ready()
+	v := h.get(labels["session_id"])
+	if v.SandboxID != made.ID || v.ChatID != labels["chat_id"] {
+		t.Errorf("adopted as %+v", v)
+	}
+	if e := h.ended(v.ID, patience); e.Ended.Reason != host.ReasonExpired || !gone(t, d.api, made.ID) {
+		t.Errorf("at its deadline: %+v", e.Ended)
+	}
+}
+
+// The operator accepts a backend in the place of the one that holds the sessions: they end
+// as lost, nothing of them is touched, and the provider is READY.
+func TestPromise4_AcceptBackend(t *testing.T) {
+	t.Parallel()
+	s, g := gated(t, settings{})
+	other := newDockerd(s)
+	h := s.start().ready()
+	v := h.create(chat())
+	g.lead("unix://" + other.socket())
+	await(t, patience, "the provider says that its backend has changed", func() bool { return h.provider("docker").Changed })
+	identity := other.identity(other.api)
+	wantWords(t, "the reason", h.provider("docker").Reason, `write accept_backend = "`+identity+`"`)
+	h.terminate()
+	s.configure(settings{docker: "env = { DOCKER_HOST = \"unix://" + g.path + "\" }\naccept_backend = \"" + identity + "\""})
+	h = s.start().ready()
+	if e := h.get(v.ID); e.Status != host.StatusEnded || e.Ended.Reason != host.ReasonLost {
+		t.Errorf("it is %+v", e)
+	}
+	if !inspect(t, v.SandboxID).State.Running {
+		t.Error("the sandbox on the backend that is gone was touched")
+	}
+}

@@ -1,0 +1,104 @@
+package lifecycle
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// Unowned is the name by which an operator means sandboxes that bear no owner.
+const Unowned = "unowned"
+
+// adoptable reports whether a sandbox without a session is to be taken over: it is ours
+// and older than the store, so its lease was lost with an earlier one; or the operator has
+// named its owner.
+func (e *Engine) adoptable(b *backend, sb provider.Sandbox) bool {
+	if sb.Owner == e.owner {
+		return sb.CreatedAt.Before(e.store.Birth())
+	}
+	name := sb.Owner
+	if name == "" {
+		name = Unowned
+	}
+	return slices.Contains(e.policy.Load().adopt[b.name], name)
+}
+
+// adoptAll takes over the sandboxes that judgeOthers has found to be adoptable. Which
+// backend they are on is asked once; without an answer the next sweep tries again.
+func (e *Engine) adoptAll(ctx context.Context, b *backend, p provider.Provider, found []provider.Sandbox) {
+	if len(found) == 0 {
+		return
+	}
+	identity, err := p.Identity(ctx)
+	if err != nil || identity == "" {
+		e.log.Warn("sandboxes can't be adopted yet: their backend does not say who it is", "provider", b.name, "sandboxes", len(found), "err", err)
+		return
+	}
+	for _, sb := range found {
+		e.adopt(b, sb, identity)
+	}
+}
+
+// adopt makes a session of a sandbox, whose deadline is the one that it bears. One of ours
+// whose lease was lost may have been extended, so it gets recovery_grace at least; so does
+// another's that has expired.
+func (e *Engine) adopt(b *backend, sb provider.Sandbox, identity string) {
+	id, err := canonicalID(sb.SessionID)
+	if err != nil {
+		return // its labels can't be read, and the provider has said so
+	}
+	now := time.Now()
+	deadline, grace := sb.ExpiresAt, now.Add(e.limits().RecoveryGrace)
+	if deadline.Before(now) || sb.Owner == e.owner && deadline.Before(grace) {
+		deadline = grace
+	}
+	rec := lease.Record{
+		SessionID: id, ChatID: sb.ChatID, AgentID: sb.AgentID, Template: sb.Template, Provider: b.name,
+		RequestHash: sb.RequestHash, Volume: sb.VolumeHostPath, VolumeHostPath: sb.VolumeHostPath,
+		CreatedAt: sb.CreatedAt.UTC().Truncate(time.Microsecond), ExpiresAt: deadline.UTC().Truncate(time.Microsecond),
+		SandboxName: sb.Name, SandboxID: sb.ID, Identity: identity, State: lease.Running,
+		Adopted: sb.Owner != e.owner, SandboxOwner: sb.Owner,
+	}
+	if sb.Endpoint != nil {
+		rec.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
+	}
+	s := newSession(rec)
+	s.closePlanned()
+	s.deadline = e.clock.at(rec.ExpiresAt)
+	s.suspect = sb.State == provider.StateExited || sb.State == provider.StateCreated
+	s.write <- struct{}{} // ours until the record is on disk
+
+	e.mu.Lock()
+	known, there := e.sessions[id]
+	if e.closed || there {
+		e.mu.Unlock()
+		b.mu.Lock()
+		tell := there && b.first(sb.ID)
+		b.mu.Unlock()
+		if tell {
+			e.log.Warn("a sandbox is not adopted: it bears the id of a session that is known here", "provider", b.name,
+				"sandbox_id", sb.ID, "session_id", id, "state", known.record().State)
+		}
+		return
+	}
+	e.sessions[id] = s
+	e.counts.add(rec)
+	e.mu.Unlock()
+
+	err = e.store.Put(context.WithoutCancel(e.base), rec)
+	if err != nil {
+		e.log.Error("the lease of an adopted sandbox could not be written; it is tried again", "session_id", id, "err", err)
+	}
+	e.show(s, rec, err != nil, nil)
+	release(s.write)
+	e.observer.Orphan(b.name, "adopted")
+	e.log.Info("a sandbox was adopted", "provider", b.name, "sandbox_id", sb.ID, "session_id", id, "chat_id", rec.ChatID,
+		"owner", sb.Owner, "expires_at", rec.ExpiresAt)
+	e.reschedule(s)
+	if s.suspect {
+		e.attend(s)
+	}
+}
