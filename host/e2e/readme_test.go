@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -26,34 +27,67 @@ func readmeBlock(t *testing.T, name string) string {
 	return block
 }
 
-// readmeWalk runs a block of the README, as it stands, against a host of this place, and
-// returns what it printed.
-func readmeWalk(t *testing.T, s *site, name string) string {
+// readmeWalk runs a block of the README, with other names for what it names of the machine,
+// and returns what it printed.
+func readmeWalk(t *testing.T, name string, names ...string) string {
 	t.Helper()
 	block := readmeBlock(t, name)
-	const shipped = "/var/lib/berth/berth.sock"
-	if !strings.Contains(block, shipped) {
-		t.Fatalf("the walk does not name %s", shipped)
+	for i := 0; i < len(names); i += 2 {
+		if !strings.Contains(block, names[i]) {
+			t.Fatalf("the walk %q does not name %s", name, names[i])
+		}
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-eux")
-	cmd.Stdin = strings.NewReader(strings.ReplaceAll(block, shipped, s.path("state/berth.sock")))
+	cmd.Dir = filepath.Join("..", "..")
+	cmd.Stdin = strings.NewReader(strings.NewReplacer(names...).Replace(block))
 	cmd.Env = append(os.Environ(), "PATH="+world.bin+":"+os.Getenv("PATH"), "NO_COLOR=1")
 	var out, trace strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &trace
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("the walk fails: %v\n%s\n%s", err, trace.String(), out.String())
+		t.Fatalf("the walk %q fails: %v\n%s\n%s", name, err, trace.String(), out.String())
 	}
 	return out.String()
 }
 
-// Somebody who knows only the README makes, sees, extends and ends a sandbox.
-func TestReadmeWalkBerth(t *testing.T) {
+// shippedSocket is where the README's walks find the host.
+const shippedSocket = "/var/lib/berth/berth.sock"
+
+// Somebody who knows only the README gets from nothing to a sandbox on the shipped
+// configuration, sees it, extends it and ends it.
+func TestReadmeFromNothing(t *testing.T) {
 	t.Parallel()
-	s := newSite(t).configure(settings{})
-	h := s.start().ready()
-	out := readmeWalk(t, s, "berth")
+	s := newSite(t)
+	root, image, network := s.path("root"), "berth-e2e-"+world.run+"-readme:latest", "berth-e2e-"+world.run+"-readme"
+	t.Cleanup(func() {
+		args := []string{"down", "--image", image, "--network", network}
+		if owner, err := os.ReadFile(filepath.Join(root, "state", "owner")); err == nil {
+			args = append(args, "--label", "berth.owner="+strings.TrimSpace(string(owner)))
+		}
+		if err := fixture(context.Background(), nil, args...); err != nil {
+			t.Error(err)
+		}
+	})
+	readmeWalk(t, "before", "BERTH_ROOT=/var/lib/berth", "BERTH_ROOT="+root, "BERTH_IMAGE=sandbox:latest", "BERTH_IMAGE="+image,
+		"BERTH_NETWORK=sandbox", "BERTH_NETWORK="+network, "bin/", world.bin+"/")
+	socket := filepath.Join(root, "berth.sock")
+	h := s.serveOn(world.bin, shipped(t), socket,
+		"BERTH_ROOT="+root, "BERTH_IMAGE="+image, "BERTH_NETWORK="+network, "BERTH_METRICS=127.0.0.1:0")
+	out := readmeWalk(t, "berth", shippedSocket, socket)
 	wantWords(t, "the walk", out, "running", "6f1d2c0e-7a51-4c1b-9a55-3a0e1c9f2b11", `"status":"ended"`, `"reason":"deleted"`)
-	wantNothing(t, s, h)
+	if list, err := h.List(t.Context(), host.Filter{}); err != nil || len(list) != 0 {
+		t.Errorf("what is left: %+v, %v", list, err)
+	}
+	h.terminate()
+}
+
+// shipped is the shipped configuration, by its absolute path.
+func shipped(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("..", "..", "config.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // The same with curl alone. Each answer is one JSON document.
@@ -64,7 +98,7 @@ func TestReadmeWalkCurl(t *testing.T) {
 	}
 	s := newSite(t).configure(settings{})
 	h := s.start().ready()
-	out := readmeWalk(t, s, "curl")
+	out := readmeWalk(t, "curl", shippedSocket, s.path("state/berth.sock"))
 	type session struct {
 		ID     string `json:"session_id"`
 		Status host.Status

@@ -26,9 +26,15 @@ type deployed struct {
 // provider is READY. It ends with the test, at the latest.
 func (s *site) serve(bin string) *deployed {
 	s.t.Helper()
-	d := &deployed{t: s.t, logs: &lines{}, exited: make(chan struct{}), Client: berth.New(s.path("state/berth.sock"))}
-	d.cmd = exec.Command(filepath.Join(bin, "berth"), "serve", "--config", s.path("config.hcl"), "--log-level", "debug")
-	d.cmd.Env = append(os.Environ(), "TMPDIR="+tempDir())
+	return s.serveOn(bin, s.path("config.hcl"), s.path("state/berth.sock"))
+}
+
+// serveOn is serve on another configuration, and with more environment.
+func (s *site) serveOn(bin, config, socket string, env ...string) *deployed {
+	s.t.Helper()
+	d := &deployed{t: s.t, logs: &lines{}, exited: make(chan struct{}), Client: berth.New(socket)}
+	d.cmd = exec.Command(filepath.Join(bin, "berth"), "serve", "--config", config, "--log-level", "debug")
+	d.cmd.Env = append(append(os.Environ(), "TMPDIR="+tempDir()), env...)
 	d.cmd.Stdout, d.cmd.Stderr, d.cmd.Dir = d.logs, d.logs, s.dir
 	if err := d.cmd.Start(); err != nil {
 		s.t.Fatal(err)

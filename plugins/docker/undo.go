@@ -102,6 +102,9 @@ func createRefused(err error) error {
 // startRefused classes the daemon's refusal to start a container. A command that can't
 // be executed is the image's or the template's fault, never that of the request.
 func startRefused(err error) error {
+	if text := err.Error(); cerrdefs.IsNotFound(err) && strings.Contains(text, "network ") && strings.Contains(text, " not found") {
+		return &provider.Error{Class: provider.NotFound, Message: "the network is missing: make it at the daemon, or name another in the template", Err: err}
+	}
 	if cerrdefs.IsInvalidArgument(err) {
 		return &provider.Error{Class: provider.Internal, Err: err}
 	}

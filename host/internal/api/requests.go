@@ -6,6 +6,15 @@ import (
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
+// The limits of what a request may carry. What is over one is refused.
+const (
+	MaxAgentID       = 256      // bytes
+	MaxVolume        = 4096     // bytes
+	MaxMetadataItems = 64       //
+	MaxMetadataKey   = 128      // bytes
+	MaxMetadataBytes = 16 << 10 // of all keys and values
+)
+
 // CreateRequest asks for a session.
 type CreateRequest struct {
 	// SessionID is the caller's, a UUID in any spelling, so that a call whose answer was

@@ -31,10 +31,10 @@ func (e *Engine) amendVisible(s *session, f func(*lease.Record) error) error {
 	if err := f(&rec); err != nil {
 		return err
 	}
-	e.hub.publish(EventChanged, func() Session { return e.view(rec) }, func() {
+	e.hub.publish(EventChanged, func() Session { return e.view(rec) }, func(seq uint64) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.rec = rec
+		s.rec, s.told = rec, seq
 	})
 	return nil
 }
@@ -66,10 +66,10 @@ func (e *Engine) change(ctx context.Context, s *session, durable bool, f func(*l
 
 // show tells the watchers of a record and makes it visible. s.write is held.
 func (e *Engine) show(s *session, rec lease.Record, unsaved bool, also func()) {
-	e.hub.publish(EventChanged, func() Session { return e.view(rec) }, func() {
+	e.hub.publish(EventChanged, func() Session { return e.view(rec) }, func(seq uint64) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.rec, s.unsaved = rec, unsaved
+		s.rec, s.told, s.unsaved = rec, seq, unsaved
 		if !unsaved {
 			s.written = time.Now()
 		}

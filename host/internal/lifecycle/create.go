@@ -117,7 +117,7 @@ func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, 
 
 	t := e.template(req.Template)
 	if t == nil {
-		return nil, nil, req.fail(CodeNotFound, fmt.Sprintf("template %q is not in the configuration", req.Template), nil)
+		return nil, nil, req.fail(CodeNotFound, fmt.Sprintf("template %q is not in the configuration", clip(req.Template, 64)), nil)
 	}
 	ttl := req.TTL
 	if ttl == 0 {

@@ -49,7 +49,7 @@ var (
 	errDeleted  error = &provider.Error{Class: provider.Canceled, Message: "the session was deleted"}
 	errDeadline error = &provider.Error{Class: provider.Canceled, Message: "its deadline passed while it was being created"}
 	errStopping error = &provider.Error{Class: provider.Unavailable, Message: "the host is stopping"}
-	errLeft     error = &provider.Error{Class: provider.Canceled, Message: "the caller left, and nobody else knows the session's id"}
+	errLeft     error = &provider.Error{Class: provider.Canceled, Message: "everybody who waited for it has left"}
 )
 
 // Engine keeps the sessions of one host. Make one with New, give it its backends with

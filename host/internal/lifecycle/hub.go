@@ -23,13 +23,14 @@ type watcher struct {
 	events chan *Event // shared between watchers
 }
 
-// publish tells the watchers and then makes the change visible. It never waits.
-func (h *hub) publish(typ EventType, view func() Session, apply func()) {
+// publish tells the watchers and then makes the change visible, which gets the event's
+// number. It never waits.
+func (h *hub) publish(typ EventType, view func() Session, apply func(seq uint64)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.tell(func() Event { return Event{Type: typ, Session: view()} })
 	if apply != nil {
-		apply()
+		apply(h.seq)
 	}
 }
 
@@ -68,9 +69,18 @@ func (h *hub) tell(what func() Event) {
 	}
 }
 
+// standing is a session in a snapshot, and the number of the event that told its state.
+type standing struct {
+	view Session
+	told uint64
+}
+
 // watch yields a snapshot, then every event until ctx is done. A watcher that lags more
 // than watchBuffer events behind gets one resync and the sequence ends.
-func (h *hub) watch(ctx context.Context, snapshot func() []Session) iter.Seq[Event] {
+//
+// The snapshot is taken while the world goes on: it may be newer than the events that
+// follow, and those that tell what it has shown already are left out.
+func (h *hub) watch(ctx context.Context, snapshot func() iter.Seq[standing]) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		w := &watcher{events: make(chan *Event, watchBuffer)}
 		h.mu.Lock()
@@ -78,15 +88,19 @@ func (h *hub) watch(ctx context.Context, snapshot func() []Session) iter.Seq[Eve
 			h.watchers = map[*watcher]struct{}{}
 		}
 		h.watchers[w] = struct{}{}
-		seq, sessions := h.seq, snapshot()
+		seq := h.seq
 		h.mu.Unlock()
 		defer func() {
 			h.mu.Lock()
 			delete(h.watchers, w)
 			h.mu.Unlock()
 		}()
-		for _, s := range sessions {
-			if !yield(Event{Seq: seq, Type: EventSnapshot, Session: s}) {
+		shown := map[string]uint64{} // sessions whose state in the snapshot is newer than seq
+		for s := range snapshot() {
+			if s.told > seq {
+				shown[s.view.ID] = s.told
+			}
+			if !yield(Event{Seq: seq, Type: EventSnapshot, Session: s.view}) {
 				return
 			}
 		}
@@ -101,6 +115,9 @@ func (h *hub) watch(ctx context.Context, snapshot func() []Session) iter.Seq[Eve
 				if !open {
 					yield(Event{Type: EventResync})
 					return
+				}
+				if ev.Seq <= shown[ev.Session.ID] {
+					continue
 				}
 				if !yield(*ev) {
 					return

@@ -53,8 +53,30 @@ func selects(f Filter) (func(Session) bool, error) {
 // Watch yields a snapshot, terminal records included, then synced, then an event for
 // each change, until ctx is done. Nothing ends unseen by a watcher who keeps up; one who
 // lags 1,024 events behind gets resync, and the sequence ends.
-func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] {
-	return e.hub.watch(ctx, func() []Session { return e.snapshot(func(Session) bool { return true }) })
+func (e *Engine) Watch(ctx context.Context) iter.Seq[Event] { return e.hub.watch(ctx, e.standings) }
+
+// standings yields every session, oldest first, each as it is when its turn comes. It holds
+// no lock meanwhile.
+func (e *Engine) standings() iter.Seq[standing] {
+	return func(yield func(standing) bool) {
+		type entry struct {
+			place
+			*session
+		}
+		var list []entry
+		for _, s := range e.all() {
+			list = append(list, entry{placeOf(s.record()), s})
+		}
+		slices.SortFunc(list, func(a, b entry) int { return a.place.compare(b.place) })
+		for _, l := range list {
+			l.session.mu.Lock()
+			rec, told := l.session.rec, l.session.told
+			l.session.mu.Unlock()
+			if !yield(standing{e.view(rec), told}) {
+				return
+			}
+		}
+	}
 }
 
 func (e *Engine) snapshot(want func(Session) bool) []Session {

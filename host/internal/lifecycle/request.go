@@ -12,15 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
-)
 
-// The limits of what a request may carry.
-const (
-	maxAgentID       = 256
-	maxVolume        = 4096
-	maxMetadataItems = 64
-	maxMetadataKey   = 128
-	maxMetadataBytes = 16 << 10
+	"github.com/berth-dev/berth/host/internal/api"
 )
 
 // wanted is a checked request for a session, and the verb that brought it.
@@ -53,10 +46,10 @@ func normalize(op string, r CreateRequest, maxTTL time.Duration) (wanted, *Error
 		e.ChatID, e.SessionID = r.ChatID, r.SessionID
 		return wanted{}, e
 	}
-	if err := plainText(r.AgentID, maxAgentID); err != nil {
+	if err := plainText(r.AgentID, api.MaxAgentID); err != nil {
 		return fail("agent_id", "%v", err)
 	}
-	if err := plainText(r.Volume, maxVolume); err != nil {
+	if err := plainText(r.Volume, api.MaxVolume); err != nil {
 		return fail("volume", "%v", err)
 	}
 	if r.Template == "" {
@@ -79,24 +72,24 @@ func normalize(op string, r CreateRequest, maxTTL time.Duration) (wanted, *Error
 }
 
 func checkMetadata(op string, metadata map[string]string) *Error {
-	if len(metadata) > maxMetadataItems {
-		return invalid(op, "metadata", fmt.Sprintf("%d items are over the limit of %d", len(metadata), maxMetadataItems))
+	if len(metadata) > api.MaxMetadataItems {
+		return invalid(op, "metadata", fmt.Sprintf("%d items are over the limit of %d", len(metadata), api.MaxMetadataItems))
 	}
 	total := 0
 	for k, v := range metadata {
 		if k == "" {
 			return invalid(op, "metadata", "a key is empty; give each item a name")
 		}
-		if err := plainText(k, maxMetadataKey); err != nil {
-			return invalid(op, "metadata", fmt.Sprintf("key %q: %v", k, err))
+		if err := plainText(k, api.MaxMetadataKey); err != nil {
+			return invalid(op, "metadata", fmt.Sprintf("key %q: %v", clip(k, 64), err))
 		}
 		if !utf8.ValidString(v) {
-			return invalid(op, "metadata", fmt.Sprintf("the value of %q is not UTF-8", k))
+			return invalid(op, "metadata", fmt.Sprintf("the value of %q is not UTF-8", clip(k, 64)))
 		}
 		total += len(k) + len(v)
 	}
-	if total > maxMetadataBytes {
-		return invalid(op, "metadata", fmt.Sprintf("%d bytes are over the limit of %d", total, maxMetadataBytes))
+	if total > api.MaxMetadataBytes {
+		return invalid(op, "metadata", fmt.Sprintf("%d bytes are over the limit of %d", total, api.MaxMetadataBytes))
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type session struct {
 
 	mu        sync.Mutex
 	rec       lease.Record
+	told      uint64    // the number of the event that told it
 	deadline  time.Time // rec.ExpiresAt on the engine's clock; zero until it is fixed
 	forget    time.Time // when its terminal record goes, on the engine's clock; zero until it has ended
 	create    *creation // the create in flight, or the one that a restart interrupted

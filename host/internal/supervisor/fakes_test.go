@@ -174,7 +174,7 @@ type engine struct {
 	reconcile  func(ctx context.Context, p provider.Provider) error
 	reconciled int
 	changed    func(lifecycle.BackendStatus) // nil: nothing; called at each change
-	accepted   []string // backends, as told
+	accepted   []string                      // backends, as told
 	acceptErr  error
 	statuses   []lifecycle.BackendStatus
 	events     []provider.Event
