@@ -30,12 +30,23 @@ demo: build ## three sandboxes from create to reap, on Docker; leaves nothing be
 	@sh plugins/docker/demo.sh
 
 # One package at a time: those that use Docker share one daemon, and what they wait for
-# has deadlines.
+# has deadlines. Each shows its skipped tests with their reasons and its result when it is
+# done, and all that it has said when it failed. $(1): environment, $(2): flags.
+define test
+@log=$$(mktemp) || exit 1; trap 'rm -f "$$log"' EXIT; trap 'exit 1' INT TERM; \
+  packages=$$($(GO) list $(PACKAGES)) || exit 1; result=0; \
+  for p in $$packages; do failed=0; $(1) $(GO) test -v $(2) "$$p" >"$$log" 2>&1 || failed=1 result=1; \
+    awk -v failed=$$failed '/^=== / { test = $$3; from = $$0 "\n"; next }  /^ *--- PASS: |^PASS$$/ { from = ""; next } \
+      failed { print from $$0; from = ""; next }  /^(ok|\?) / { print } \
+      /^ *--- SKIP: / { print $$0 said[$$3]; next }  { said[test] = said[test] "\n" $$0 }' "$$log"; \
+  done; exit $$result
+endef
+
 test: ## all tests; those that need Docker are skipped, by name, where no daemon answers
-	CGO_ENABLED=0 $(GO) test -p 1 -timeout 30m $(PACKAGES)
+	$(call test,CGO_ENABLED=0,-timeout 30m)
 
 race: ## the same under the race detector (wants a C compiler)
-	CGO_ENABLED=1 $(GO) test -p 1 -race -timeout 45m $(PACKAGES)
+	$(call test,CGO_ENABLED=1,-race -timeout 45m)
 
 bench: ## benchmarks; each prints its ratio to something honest in the same run
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./host/e2e/... ./host/internal/lease/... ./plugins/docker/...

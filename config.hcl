@@ -61,10 +61,10 @@ lifecycle {
   # How many sessions there may be in all.
   max_sessions = 1000
 
-  # How many creates run at once; further ones wait.
+  # How many creates run at once for each provider; further ones wait.
   max_creating = 8
 
-  # How many sandboxes are torn down at once.
+  # How many sandboxes are torn down at once for each provider.
   max_reaping = 8
 }
 
@@ -91,7 +91,7 @@ provider "docker" {
   # Default: none.
   # env = { DOCKER_HOST = "unix:///run/user/1000/docker.sock" }
 
-  # The provider's own settings; `berth providers` tells which there are.
+  # The provider's own settings. These are all of Docker's.
   config {
     # When an image is pulled: "never"; "missing", when the daemon does not have it; or
     # "always": each create asks the registry for the newest, and fails as unavailable when
@@ -104,6 +104,15 @@ provider "docker" {
 
     # What is refused unless it is named: "host_network", "docker_socket". Default: none.
     allow = []
+
+    # How much of a sandbox's output the daemon keeps. These are the defaults.
+    log {
+      # The size of one file. At least "4KiB".
+      max_size = "10MiB"
+
+      # How many files there are, from 1 to 100. The oldest goes when a new one begins.
+      max_file = 3
+    }
   }
 }
 
@@ -214,7 +223,7 @@ template "default" {
     timeout = "30s"
   }
 
-  # The provider's own settings for a sandbox.
+  # The provider's own settings for a sandbox. These are all of Docker's.
   config {
     # The OCI runtime, such as "runsc". It must exist at the daemon. Default: the daemon's.
     # runtime = "runc"

@@ -251,11 +251,7 @@ func TestBindRefusesWrongSchemas(t *testing.T) {
 
 func TestBindAndReadersTogether(t *testing.T) {
 	cfg := mustParse(t, string(shipped(t)))
-	schemas := provider.Schemas{Provider: provider.Schema{Attributes: []provider.Attribute{
-		{Name: "pull", Type: provider.TypeString},
-		{Name: "cap_add", Type: provider.TypeStringList},
-		{Name: "allow", Type: provider.TypeStringList},
-	}}}
+	schemas := dockerSchemas(t)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

@@ -11,6 +11,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"github.com/berth-dev/berth/plugins/docker"
+	"github.com/berth-dev/berth/sdk/provider"
 )
 
 func shipped(t *testing.T) []byte {
@@ -84,12 +87,7 @@ var commented = regexp.MustCompile(`(?m)^(\s*)# (\w+ *= .*)$`)
 // Every setting that the parser knows is in the file, and each that stands behind a "#"
 // works when the "#" is taken away.
 func TestShippedIsComplete(t *testing.T) {
-	src := commented.ReplaceAll(shipped(t), []byte("$1$2"))
-	f, diags := hclsyntax.ParseConfig(src, "config.hcl", hcl.Pos{Line: 1, Column: 1})
-	if diags.HasErrors() {
-		t.Fatal(diags)
-	}
-	root := f.Body.(*hclsyntax.Body)
+	src, root := uncommented(t)
 	shows(t, "the file", root, rootNames)
 	for _, b := range root.Blocks {
 		for _, h := range homes {
@@ -119,6 +117,72 @@ func TestShippedIsComplete(t *testing.T) {
 	src = regexp.MustCompile(`(?m)^\s*tcp .*$`).ReplaceAll(src, nil) // http stands in its place
 	if _, diags := Parse(src, "config.hcl", fixed(nil)); len(diags) > 0 {
 		t.Error(diags.Error())
+	}
+}
+
+// uncommented is the file without the "#" before settings.
+func uncommented(t *testing.T) ([]byte, *hclsyntax.Body) {
+	t.Helper()
+	src := commented.ReplaceAll(shipped(t), []byte("$1$2"))
+	f, diags := hclsyntax.ParseConfig(src, "config.hcl", hcl.Pos{Line: 1, Column: 1})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return src, f.Body.(*hclsyntax.Body)
+}
+
+// Every setting of the Docker provider is in the file, and nothing that it does not have.
+func TestShippedShowsDockersSettings(t *testing.T) {
+	schemas := dockerSchemas(t)
+	_, root := uncommented(t)
+	for block, schema := range map[string]provider.Schema{"provider": schemas.Provider, "template": schemas.Sandbox} {
+		outer := firstBlock(root, block)
+		if outer == nil {
+			t.Fatalf("there is no block %s", block)
+		}
+		config := firstBlock(outer.Body, "config")
+		if config == nil {
+			t.Fatalf("%s has no block config", block)
+		}
+		showsSchema(t, block+"'s config", config.Body, schema)
+	}
+}
+
+// dockerSchemas are the settings of the Docker provider, from itself.
+func dockerSchemas(t *testing.T) provider.Schemas {
+	t.Helper()
+	schemas, err := docker.Plugin().Schemas(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(schemas.Provider.Attributes) == 0 || len(schemas.Sandbox.Attributes) == 0 {
+		t.Fatalf("the Docker provider has no settings: %+v", schemas)
+	}
+	return schemas
+}
+
+// showsSchema compares a block with the schema of its plugin, both ways.
+func showsSchema(t *testing.T, where string, body *hclsyntax.Body, schema provider.Schema) {
+	t.Helper()
+	c, err := compile(schema, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows(t, where, body, c.names)
+	for name := range body.Attributes {
+		if _, ok := c.find(name); !ok {
+			t.Errorf("%s shows %s, which the plugin does not have", where, name)
+		}
+	}
+	for _, b := range body.Blocks {
+		if c.blocks[b.Type] == nil {
+			t.Errorf("%s shows the block %s, which the plugin does not have", where, b.Type)
+		}
+	}
+	for _, b := range schema.Blocks {
+		if inner := firstBlock(body, b.Name); inner != nil {
+			showsSchema(t, where+"'s "+b.Name, inner.Body, b.Schema)
+		}
 	}
 }
 

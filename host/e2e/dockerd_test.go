@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +32,8 @@ type dockerd struct {
 }
 
 // newDockerd starts a private daemon below the place. Where that can't be done the test is
-// skipped, with the reason.
+// skipped, with the reason, or fails with BERTH_REQUIRE_DOCKER=1. No other system than Linux
+// can do it, so that there it is always skipped.
 func newDockerd(s *site, args ...string) *dockerd {
 	t := s.t
 	t.Helper()
@@ -40,9 +42,9 @@ func newDockerd(s *site, args ...string) *dockerd {
 	case runtime.GOOS != "linux":
 		t.Skip("a private Docker daemon needs Linux")
 	case os.Geteuid() != 0:
-		t.Skip("a private Docker daemon needs root")
+		noDockerd(t, "it needs root, not user %d", os.Geteuid())
 	case err != nil:
-		t.Skipf("there is no dockerd for a private Docker daemon: %v", err)
+		noDockerd(t, "there is no dockerd: %v", err)
 	}
 	d := &dockerd{t: t, dir: s.path("dockerd"), args: args}
 	if err := os.Mkdir(d.dir, 0o711); err != nil {
@@ -60,6 +62,16 @@ func newDockerd(s *site, args ...string) *dockerd {
 	d.configure("{}")
 	d.start()
 	return d
+}
+
+// noDockerd ends a test that can have no private daemon.
+func noDockerd(t testing.TB, format string, args ...any) {
+	t.Helper()
+	why := "no private Docker daemon: " + fmt.Sprintf(format, args...)
+	if os.Getenv("BERTH_REQUIRE_DOCKER") == "1" {
+		t.Fatalf("BERTH_REQUIRE_DOCKER=1, and %s", why)
+	}
+	t.Skip(why)
 }
 
 func (d *dockerd) configure(text string) {

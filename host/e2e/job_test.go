@@ -45,16 +45,8 @@ func TestPromise1_CreateExtendExpire(t *testing.T) {
 	if got := ask(t, v, "/"); got != "hello from agent writer 7\n" {
 		t.Errorf("the agent answers %q", got)
 	}
-	var env []string
-	if err := json.Unmarshal([]byte(ask(t, v, "/env")), &env); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"AGENT_ID=writer 7", "LOG_LEVEL=info", "WHO=writer 7 in " + chatID} {
-		if !slices.Contains(env, want) {
-			t.Errorf("the environment lacks %q: %q", want, env)
-		}
-	}
 	c := inspect(t, v.SandboxID)
+	wantEnv(t, c, ask(t, v, "/env"), "AGENT_ID=writer 7", "LOG_LEVEL=info", "WHO=writer 7 in "+chatID)
 	wantLabels(t, s, c, v)
 	wantMounts(t, s, c, chatID)
 	if ip := c.NetworkSettings.Networks[world.network].IPAddress; ip == "" || ip != v.Endpoint.IP || v.Endpoint.Port != 8000 {
@@ -88,6 +80,30 @@ func TestPromise1_CreateExtendExpire(t *testing.T) {
 		t.Errorf("all sessions: %+v", all)
 	}
 	wantStory(t, events, v.ID)
+}
+
+// wantEnv compares a container's environment with the image's and the given variables: it has
+// no other. What runs in it sees (as JSON) what Docker adds besides.
+func wantEnv(t *testing.T, c container.InspectResponse, seen string, given ...string) {
+	t.Helper()
+	img, err := world.api.ImageInspect(t.Context(), c.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Concat(img.Config.Env, given)
+	slices.Sort(want)
+	if got := slices.Sorted(slices.Values(c.Config.Env)); !slices.Equal(got, want) {
+		t.Errorf("the container's environment is %q, want %q", got, want)
+	}
+	var env []string
+	if err := json.Unmarshal([]byte(seen), &env); err != nil {
+		t.Fatal(err)
+	}
+	docker := regexp.MustCompile(`^(HOME|HOSTNAME|PATH)=`)
+	fromDocker := func(v string) bool { return docker.MatchString(v) && !slices.Contains(want, v) }
+	if got := slices.Sorted(slices.Values(slices.DeleteFunc(env, fromDocker))); !slices.Equal(got, want) {
+		t.Errorf("the agent sees %q, want %q and HOME, HOSTNAME, PATH", got, want)
+	}
 }
 
 // wantLabels compares a container's labels with what other adapters read.

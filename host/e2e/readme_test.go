@@ -3,10 +3,13 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/berth-dev/berth/host"
@@ -138,12 +141,49 @@ func TestReadmeWalkCurl(t *testing.T) {
 	wantNothing(t, s, h)
 }
 
-// The shipped configuration is valid, with what only the plugin knows of it.
+// The shipped configuration is valid, with what only the plugin knows of it, and no daemon is
+// asked for that.
 func TestShippedConfiguration(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(world.bin, "berth"), "validate", "--config", filepath.Join("..", "..", "config.hcl"))
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "is valid") {
+	s := bareSite(t)
+	l, err := net.Listen("unix", s.path("d.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			asked.Add(1)
+			c.Close()
+		}
+	}()
+	defer func() { l.Close(); <-done }()
+	run := func(verb string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(world.bin, "berth"), verb, "--config", filepath.Join("..", "..", "config.hcl"))
+		cmd.Env = append(os.Environ(), "DOCKER_HOST=unix://"+s.path("d.sock"), "BERTH_ROOT="+s.dir, "TMPDIR="+tempDir())
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := run("validate"); err != nil || !strings.Contains(out, "is valid") {
 		t.Errorf("%v: %s", err, out)
+	}
+	mine, err := net.Dial("unix", s.path("d.sock")) // once it is closed, all before it were counted
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(mine)
+	mine.Close()
+	if n := asked.Swap(0) - 1; n != 0 {
+		t.Errorf("validate has connected to the daemon %d times", n)
+	}
+	// The daemon's address does reach the plugin.
+	if out, err := run("providers"); err == nil || asked.Load() == 0 {
+		t.Errorf("providers has not asked the daemon: %v, %s", err, out)
 	}
 }

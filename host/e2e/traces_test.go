@@ -62,6 +62,7 @@ func TestTraces(t *testing.T) {
 	if len(lists) < 3 {
 		t.Errorf("%d spans of lists", len(lists))
 	}
+	joined := 0
 	for _, sp := range lists {
 		if sp.attrs["sandbox.container_count"] == "" || sp.attrs["sandbox.active_count"] == "" {
 			t.Errorf("a list's span: %+v", sp)
@@ -70,8 +71,12 @@ func TestTraces(t *testing.T) {
 		for i := range parent {
 			if parent[i].trace == sp.trace {
 				wantBelow(t, all, sp, parent[i])
+				joined++
 			}
 		}
+	}
+	if joined == 0 {
+		t.Errorf("none of %d lists is in the trace of the host's", len(lists))
 	}
 	wantFailure(t, all, bad)
 	wantNoEndlessSpans(t, all)

@@ -3,12 +3,14 @@ package docker
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/berth-dev/berth/sdk/provider"
@@ -213,6 +215,54 @@ func TestListDaemonError(t *testing.T) {
 			}
 			span := r.span(spanList)
 			wantFailedSpan(t, span, codeList, errors.Unwrap(err).Error())
+		})
+	}
+}
+
+// stop and delete: a daemon error is sandbox_stop_failed with the cause. The failed span of a
+// stop has the ids of the container's labels.
+func TestStopAndDeleteDaemonError(t *testing.T) {
+	for _, test := range []struct {
+		name, span string
+		refused    func(req *http.Request) bool
+		call       func(r *rig, id string, f provider.Fence) error
+		ids        bool // of session and chat, in the span
+	}{
+		{"stop", spanStop, func(req *http.Request) bool { return is(req, http.MethodPost, "/stop") },
+			func(r *rig, id string, f provider.Fence) error {
+				_, err := r.Stop(r.t.Context(), provider.StopRequest{ID: id, Fence: f})
+				return err
+			}, true},
+		{"delete", spanDelete, func(req *http.Request) bool { return req.Method == http.MethodDelete },
+			func(r *rig, id string, f provider.Fence) error {
+				_, err := r.Delete(r.t.Context(), provider.DeleteRequest{ID: id, Fence: f})
+				return err
+			}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			proxy := newProxy(t)
+			r := openRig(t, Config{}, world.api)
+			spec := r.newSpec()
+			id := r.create(spec).Sandbox.ID
+			proxy.use(hooks{after: func(req *http.Request, resp *http.Response) {
+				if test.refused(req) {
+					replace(resp, http.StatusInternalServerError, `{"message":"the shim is stuck"}`)
+				}
+			}})
+			err := test.call(r, id, fence(spec))
+			wantFailure(t, err, provider.Internal, codeStop, id, "the shim is stuck")
+			if cause := errors.Unwrap(err); !cerrdefs.IsInternal(cause) || !strings.Contains(cause.Error(), "the shim is stuck") {
+				t.Errorf("the cause is %#v, want the daemon's own error", cause)
+			}
+			span := r.span(test.span)
+			wantFailedSpan(t, span, codeStop, "the shim is stuck")
+			want := map[string]string{attrContainerID: id, attrResult: resultError}
+			if test.ids {
+				want[attrSessionID], want[attrChatID] = spec.SessionID, spec.ChatID
+			}
+			if got := attributes(span.Attributes()); !maps.Equal(got, want) {
+				t.Errorf("the span has %v, want %v", got, want)
+			}
 		})
 	}
 }

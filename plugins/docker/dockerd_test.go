@@ -29,13 +29,21 @@ type dockerd struct {
 	api  *client.Client
 }
 
-// newDockerd starts a daemon, and points the environment of the test at it.
+// newDockerd starts a daemon, and points the environment of the test at it. Where that can't
+// be done the test is skipped, or fails where Docker is required; see without. No other
+// system than Linux can do it, so that there it is always skipped.
 func newDockerd(t *testing.T) *dockerd {
 	t.Helper()
 	needDaemon(t)
+	if runtime.GOOS != "linux" {
+		t.Skip("a daemon of its own wants Linux")
+	}
+	if uid := os.Getuid(); uid != 0 {
+		without(t, "a daemon of its own wants root, not user %d", uid)
+	}
 	for _, tool := range []string{"dockerd", "unshare"} {
-		if _, err := exec.LookPath(tool); err != nil || os.Getuid() != 0 || runtime.GOOS != "linux" {
-			t.Skipf("a daemon of its own wants Linux, root, and %s in PATH", tool)
+		if _, err := exec.LookPath(tool); err != nil {
+			without(t, "a daemon of its own wants %s: %v", tool, err)
 		}
 	}
 	dir, err := os.MkdirTemp("", "berth-dockerd-")
@@ -91,7 +99,7 @@ func (d *dockerd) start(data string) {
 		"--bridge", "none", "--iptables=false", "--storage-driver", "vfs")
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
-		d.t.Skipf("a daemon of its own can't be started: %v", err)
+		without(d.t, "a daemon of its own can't be started: %v", err)
 	}
 	done := make(chan struct{})
 	d.done = done
@@ -100,7 +108,7 @@ func (d *dockerd) start(data string) {
 		select {
 		case <-done:
 			text, _ := os.ReadFile(filepath.Join(d.dir, "log"))
-			d.t.Skipf("a daemon of its own does not run here:\n%.2000s", text)
+			without(d.t, "a daemon of its own does not run here:\n%.2000s", text)
 		default:
 		}
 		_, err := d.api.Ping(context.Background())

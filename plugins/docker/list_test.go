@@ -1,7 +1,10 @@
 package docker
 
 import (
+	"encoding/json"
 	"maps"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,16 +124,61 @@ func TestListUnreadable(t *testing.T) {
 	}
 }
 
-// list active: the span's counts.
+// list active: the span's counts, exactly. Of the daemon's answer the provider sees the
+// containers of this test alone.
 func TestListSpan(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, Config{})
-	r.raw("six-"+uuid.NewString(), sixLabels(nil), true)
-	_, summary := r.listed("")
-	got := attributes(r.span("adapter.docker.list_active_sandboxes").Attributes())
-	if got["sandbox.result"] != "listed" || got["sandbox.container_count"] == "" || got["sandbox.active_count"] == "" || got["sandbox.active_count"] == "0" {
-		t.Errorf("attributes %v, summary %+v", got, summary)
+	proxy := newProxy(t)
+	r := openRig(t, Config{}, world.api)
+	mark := uuid.NewString()
+	mine := func(change map[string]string) map[string]string {
+		labels := sixLabels(change)
+		labels["berth.test"] = mark
+		return labels
 	}
+	name := func() string { return "counted-" + uuid.NewString() }
+	r.raw(name(), mine(nil), true)
+	r.raw(name(), mine(map[string]string{labelOwner: "somebody"}), true)
+	exited := r.raw(name(), mine(nil), true)
+	if err := r.api.ContainerKill(t.Context(), exited, "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	waitExited(t, r, exited)
+	r.raw(name(), mine(nil), false)                                         // created
+	r.raw(name(), mine(map[string]string{"expires_at": "tomorrow"}), true)  // unreadable, and runs
+	r.raw(name(), mine(map[string]string{"agent_id": "DROP"}), true)        // no sandbox
+	r.raw(name(), map[string]string{"berth.test": mark, "other": ""}, true) // likewise
+	proxy.use(hooks{after: func(req *http.Request, resp *http.Response) {
+		if is(req, http.MethodGet, "/containers/json") {
+			keep(t, resp, "berth.test", mark)
+		}
+	}})
+	yielded := 0
+	summary, err := r.List(t.Context(), func(provider.Sandbox) error { yielded++; return nil })
+	if err != nil || summary.Total != 5 || len(summary.Unreadable) != 1 || yielded != 4 {
+		t.Errorf("%d were listed, summary %+v, %v; want 4 of 5, and 1 unreadable", yielded, summary, err)
+	}
+	want := map[string]string{attrResult: resultListed, attrContainerCount: "5", attrActiveCount: "2"}
+	if got := attributes(r.span(spanList).Attributes()); !maps.Equal(got, want) {
+		t.Errorf("attributes %v, want %v", got, want)
+	}
+}
+
+// keep leaves of a list's answer the containers that bear a label.
+func keep(t *testing.T, resp *http.Response, label, value string) {
+	var list []map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		t.Error(err)
+	}
+	_ = resp.Body.Close()
+	list = slices.DeleteFunc(list, func(c map[string]any) bool {
+		labels, _ := c["Labels"].(map[string]any)
+		return labels[label] != value
+	})
+	b, err := json.Marshal(list)
+	if err != nil {
+		t.Error(err)
+	}
+	replace(resp, resp.StatusCode, string(b))
 }
 
 // create 5: the time's format, exactly.

@@ -113,13 +113,19 @@ func buildAgent(ctx context.Context, dir string) (string, error) {
 // needDaemon skips the test without a daemon, or fails it where one is required.
 func needDaemon(t testing.TB) {
 	t.Helper()
-	if world.away == nil {
-		return
+	if world.away != nil {
+		without(t, "no Docker daemon answers: %v", world.away)
 	}
+}
+
+// without ends a test that lacks a daemon: it is skipped, with the reason; where
+// BERTH_REQUIRE_DOCKER=1 it fails.
+func without(t testing.TB, format string, args ...any) {
+	t.Helper()
 	if os.Getenv("BERTH_REQUIRE_DOCKER") == "1" {
-		t.Fatalf("BERTH_REQUIRE_DOCKER=1 and no Docker daemon answers: %v", world.away)
+		t.Fatalf("BERTH_REQUIRE_DOCKER=1, and "+format, args...)
 	}
-	t.Skipf("no Docker daemon answers: %v", world.away)
+	t.Skipf(format, args...)
 }
 
 // imageID asks the daemon for the id of an image.

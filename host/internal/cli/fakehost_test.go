@@ -78,7 +78,7 @@ func (h *fakeHost) Watch(ctx context.Context) iter.Seq[host.Event] {
 }
 
 // serve is the path of the socket on which h answers until the test ends.
-func serve(t *testing.T, h *fakeHost) string {
+func serve(t *testing.T, h control.Host) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "bcli-") // short, for a socket
 	if err != nil {
