@@ -32,17 +32,26 @@ func TestBadJSON(t *testing.T) {
 		{"ListSessions", `{"page_size":4294967296}`, "list: page_size: wants a whole number"},
 		{"ExtendSession", `{"until":"tomorrow"}`, `extend: until: wants a time in RFC 3339, such as "2026-01-02T15:04:05Z"; this is "tomorrow"`},
 		{"ExtendSession", `{"until":{"seconds":5}}`, "extend: until: wants a time in RFC 3339"},
-		{"ExtendSession", `{"by":"1m","by":"2m"}`, `duplicate field "by"`},
+		{"ExtendSession", `{"by":"1m","by":"2m"}`, "extend: by: is given twice; give it once"},
+		{"ExtendSession", `{"session_id":"a","sessionId":"b"}`, "extend: session_id: is given twice"},
+		{"CreateSession", `{"metadata":{"a":"1","b":"2","a":"3"}}`, `create: metadata: key "a" is given twice; give it once`},
+		{"CreateSession", `{"metadata":{"` + long + `":"1","` + long + `":"3"}}`, `create: metadata: key "` + long[:64] + `…" is given twice`},
+		{"CreateSession", `{"metadata":` + strings.Repeat(`{"a":`, 20000), "create: the body is nested over the limit of 1000 levels"},
+		{"CreateSession", strings.Repeat(`[`, 20000) + strings.Repeat(`]`, 20000), "create: the body is nested over the limit of 1000 levels"},
+		{"CreateSession", `{"metadata":[[[["]}\\"]]]]}`, "create: metadata: wants an object of strings"},
 		{"StopSession", ``, "stop: the body is empty; give a JSON object, at least {}"},
 		{"StopSession", `[]`, `stop: the body is no JSON object; give one such as {"session_id": …}`},
 		{"StopSession", `null`, "stop: the body is no JSON object"},
 		{"StopSession", `{"session_id":` + long, "stop: the body is not JSON: "},
 		{"StopSession", `{"session_id":"a"`, "stop: the body is not JSON: "},
 		{"StopSession", `{} {}`, "stop: the body is not JSON: "},
-		{"DeleteSession", "{\"session_id\":\"\xff\"}", "delete: "},
+		{"DeleteSession", "{\"session_id\":\"\xff\"}", "delete: session_id: is not UTF-8; give text in UTF-8"},
 		{"CreateSession", `{"chat_id":"` + strings.ToUpper(chatID) + `","ttl":"0s"}`, "create: ttl: 0s is not over 0; give more, such as 5m, or leave it out for the template's"},
 		{"EnsureSession", `{"ttl":"5"}`, `ensure: ttl: "5" is no duration; give one such as 90s, 5m or 1h30m`},
-		{"CreateSession", `{"ttl":"99999999999h"}`, `create: ttl: "99999999999h" is no duration`},
+		{"CreateSession", `{"ttl":"99999999999h"}`, `create: ttl: "99999999999h" is too long; the limit of a duration is 2562047h47m16s`},
+		{"CreateSession", `{"ttl":"-9999999h"}`, `create: ttl: "-9999999h" is too long`},
+		{"ExtendSession", `{"by":"` + strings.Repeat("9", 100) + `h"}`, `extend: by: "` + strings.Repeat("9", 64) + `…" is too long`},
+		{"ExtendSession", `{"by":"1h` + long + `"}`, `extend: by: "1h` + long[:62] + `…" is no duration`},
 		{"ExtendSession", `{"by":"0s"}`, "extend: by: 0s is not over 0"},
 		{"ExtendSession", `{"seen_expires_at":"0001-01-01T00:00:00Z"}`, "extend: seen_expires_at: 0001-01-01T00:00:00Z is a time that was never set"},
 		{"ListSessions", `{"page_size":-1}`, "list: page_size: -1 is not from 0 to 1000; 0 means 100"},
@@ -60,6 +69,9 @@ func TestBadJSON(t *testing.T) {
 		}
 		if bad.Detail.GetCode() != "invalid_argument" {
 			t.Errorf("%s %.80s: the detail is %v", c.path, c.body, bad.Detail)
+		}
+		if strings.Contains(bad.Message, long[:65]) {
+			t.Errorf("%s: more than 64 bytes of a value come back: %s", c.path, bad.Message)
 		}
 		if strings.Contains(c.body, chatID) && bad.Detail.GetChatId() != chatID {
 			t.Errorf("%s: the detail is %v, without the chat", c.path, bad.Detail)
@@ -96,6 +108,33 @@ func TestBadMessages(t *testing.T) {
 			if bad.err == nil || bad.err.Code != "invalid_argument" || !strings.Contains(bad.err.Message, bad.want) || bad.err.Detail.GetCode() != "invalid_argument" {
 				t.Errorf("by %s: %+v, want %s", protocol, bad.err, bad.want)
 			}
+		}
+	}
+}
+
+// TestBadText wants a text that is not UTF-8 told with its field, and what is no message
+// told too.
+func TestBadText(t *testing.T) {
+	w := start(t)
+	item := func(key, value string) string {
+		entry := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), key)
+		return string(protowire.AppendString(protowire.AppendTag(entry, 2, protowire.BytesType), value))
+	}
+	for _, c := range []struct {
+		number protowire.Number
+		text   string
+		want   string
+	}{
+		{1, "\xff", "create: template: is not UTF-8; give text in UTF-8"},
+		{4, "a\xc3", "create: agent_id: is not UTF-8"},
+		{7, item("\xff", "a"), "create: metadata: is not UTF-8"},
+		{7, item("a", "\xff"), "create: metadata: is not UTF-8"},
+		{7, "\xff", "create: the body is no CreateSessionRequest: "},
+	} {
+		body := protowire.AppendString(protowire.AppendTag(nil, c.number, protowire.BytesType), c.text)
+		_, text := w.do(t, "POST", "/"+sessionService+"CreateSession", "application/proto", string(body))
+		if bad := jsonError(t, text); bad.Code != "invalid_argument" || !strings.HasPrefix(bad.Message, c.want) {
+			t.Errorf("field %d: %+v, want %s", c.number, bad, c.want)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 const (
 	maxBody      = 1 << 20          // of a request, in bytes, also when unpacked
 	bodyTime     = 30 * time.Second // in which a request's body has to arrive
+	idleTime     = 2 * time.Minute  // in which the next part of an open request has to
 	compressFrom = 16 << 10         // answers of fewer bytes are not compressed
 )
 
@@ -26,20 +27,56 @@ func tooLarge(op string) error {
 		Message: fmt.Sprintf("the body is over the limit of %d bytes; send less", maxBody)})
 }
 
-// body is the body of a request, bounded in size and in time. Its errors are those that
-// the caller gets.
+// untilRead gives a request's body its time to arrive, whoever reads it: net/http does,
+// where no handler has. A platform's server that can't set a deadline has limits of its
+// own.
+func untilRead(w http.ResponseWriter, r *http.Request, within time.Duration) {
+	if r.Body == http.NoBody { // net/http reads on already, to see whether the caller leaves
+		return
+	}
+	// net/http takes the deadline back when the body has come.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(within))
+}
+
+// lastAnswer closes the connection after the answer to a request whose body nobody reads:
+// net/http would wait for the body before it answers. HTTP/2 does not.
+func lastAnswer(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.Body != http.NoBody {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// withBody is the request with another body. The request itself has to keep its own:
+// net/http looks at that to see whether it was read, and whether another request follows.
+func withBody(r *http.Request, body io.ReadCloser) *http.Request {
+	r = r.WithContext(r.Context())
+	r.Body = body
+	return r
+}
+
+// open is the body of a request that goes on as long as the call. Each part has its time
+// to arrive.
+type open struct {
+	io.ReadCloser
+	wait func()
+}
+
+// Read reads the next part.
+func (b open) Read(p []byte) (int, error) {
+	b.wait()
+	return b.ReadCloser.Read(p)
+}
+
+// body is the body of a request, bounded in size; untilRead bounds its time. Its errors
+// are those that the caller gets.
 type body struct {
 	io.ReadCloser
 	op   string
 	left int64 // that may still come
 }
 
-func bounded(w http.ResponseWriter, r *http.Request, op string) io.ReadCloser {
-	b := &body{ReadCloser: r.Body, op: op, left: maxBody}
-	// net/http takes the deadline back when the body has come. A platform's server that
-	// can't set one has limits of its own.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
-	return b
+func bounded(r *http.Request, op string) io.ReadCloser {
+	return &body{ReadCloser: r.Body, op: op, left: maxBody}
 }
 
 // Read reads up to the limit, and one byte more to know whether there is more.

@@ -53,8 +53,8 @@ func (c codec) Unmarshal(data []byte, message any) error {
 // unmarshalProto refuses fields that the host does not know, as the JSON does: a caller
 // who asks for what this host can't do has to hear that.
 func unmarshalProto(data []byte, m proto.Message) error {
-	if err := proto.Unmarshal(data, m); err != nil {
-		return fmt.Errorf("the body is no %s: %w", m.ProtoReflect().Descriptor().Name(), err)
+	if err := convert.UnmarshalBinary(data, m); err != nil {
+		return err
 	}
 	if number, in := unknownField(m.ProtoReflect()); in != "" {
 		return fmt.Errorf("field %d: is no field of %s; the caller is newer than this host: leave it out, or update the host", number, in)

@@ -21,45 +21,62 @@ type route struct {
 	http.Handler
 	own    bool // the host's, not health or reflection
 	stream bool
+	open   bool // the request is a stream too
 }
 
 // routes finds the handler of every method by its path.
 func routes(mux *http.ServeMux) map[string]route {
 	all := map[string]route{
-		"/" + grpchealth.HealthV1ServiceName + "/Check":                       {mux, false, false},
-		"/" + grpchealth.HealthV1ServiceName + "/Watch":                       {mux, false, true},
-		"/" + grpcreflect.ReflectV1ServiceName + "/ServerReflectionInfo":      {mux, false, true},
-		"/" + grpcreflect.ReflectV1AlphaServiceName + "/ServerReflectionInfo": {mux, false, true},
+		"/" + grpchealth.HealthV1ServiceName + "/Check":                       {mux, false, false, false},
+		"/" + grpchealth.HealthV1ServiceName + "/Watch":                       {mux, false, true, false},
+		"/" + grpcreflect.ReflectV1ServiceName + "/ServerReflectionInfo":      {mux, false, true, true},
+		"/" + grpcreflect.ReflectV1AlphaServiceName + "/ServerReflectionInfo": {mux, false, true, true},
 	}
 	services := controlv1.File_control_v1_control_proto.Services()
 	for i := range services.Len() {
 		methods := services.Get(i).Methods()
 		for j := range methods.Len() {
 			m := methods.Get(j)
-			all[fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())] = route{mux, true, m.IsStreamingServer()}
+			all[fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name())] = route{mux, true, m.IsStreamingServer(), m.IsStreamingClient()}
 		}
 	}
 	return all
 }
 
-// serve answers a request, or tells in words what is wrong with its path, its method or
-// its content type.
+// serve answers a request. Its body and its answer have their time.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	out := newWriter(w, s.writeTime)
+	s.answer(out, r)
+	out.finish(r)
+}
+
+// answer calls the method, or tells in words what is wrong with the path, the method or
+// the content type.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	to, known := s.routes[r.URL.Path]
+	if to.open {
+		wait := func() { untilRead(w, r, idleTime) }
+		wait()
+		r = withBody(r, open{r.Body, wait})
+	} else {
+		untilRead(w, r, bodyTime)
+	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case !known && strings.HasPrefix(kind, "application/grpc"):
 		s.refuse(w, r, &api.Error{Code: api.CodeUnsupported, Message: noSuchPath(r.URL.Path)})
 	case !known:
-		http.Error(w, noSuchPath(r.URL.Path), http.StatusNotFound)
+		refuseInWords(w, r, noSuchPath(r.URL.Path), http.StatusNotFound)
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, fmt.Sprintf("%s is called with POST, not with %s", r.URL.Path, clip(r.Method)), http.StatusMethodNotAllowed)
+		refuseInWords(w, r, fmt.Sprintf("%s is called with POST, not with %s", r.URL.Path, clip(r.Method)), http.StatusMethodNotAllowed)
 	case err != nil || !to.takes(kind, params):
 		w.Header().Set("Accept-Post", strings.Join(to.kinds(), ", "))
-		http.Error(w, fmt.Sprintf("%s does not take Content-Type %q; it takes %s", r.URL.Path, clip(r.Header.Get("Content-Type")), strings.Join(to.kinds(), ", ")), http.StatusUnsupportedMediaType)
-	case !to.own:
+		refuseInWords(w, r, fmt.Sprintf("%s does not take Content-Type %q; it takes %s", r.URL.Path, clip(r.Header.Get("Content-Type")), strings.Join(to.kinds(), ", ")), http.StatusUnsupportedMediaType)
+	case to.open:
 		to.ServeHTTP(w, r)
+	case !to.own:
+		to.ServeHTTP(w, withBody(r, bounded(r, verb(r.URL.Path))))
 	case to.stream || strings.HasPrefix(kind, "application/grpc"):
 		s.call(w, r, to)
 	default:
@@ -78,16 +95,21 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, to route) {
 	}
 	// The caller's trace goes on in the host.
 	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	r = r.WithContext(ctx)
-	r.Body = bounded(w, r, op)
-	to.ServeHTTP(w, r)
+	to.ServeHTTP(w, withBody(r, bounded(r, op)).WithContext(ctx))
 }
 
 // refuse answers an error in the caller's protocol.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	lastAnswer(w, r)
 	if err := s.refusal.Write(w, r, convert.ErrorToConnect(err)); err != nil {
 		s.log.Debug("an answer could not be sent", "err", err)
 	}
+}
+
+// refuseInWords answers an error to who may speak no protocol of ours.
+func refuseInWords(w http.ResponseWriter, r *http.Request, words string, status int) {
+	lastAnswer(w, r)
+	http.Error(w, words, status)
 }
 
 func noSuchPath(path string) string {

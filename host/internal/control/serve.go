@@ -17,6 +17,9 @@ const shutdown = 2 * time.Second
 // under way get 2 s, after which their contexts end. It returns when every handler has,
 // and l is closed. Streams end at once if the Server was closed before ctx.
 //
+// It accepts fewer connections at once than half of the descriptors that the process may
+// have, and at most 4096; the others wait. One that can't be written to for 30 s is closed.
+//
 // Errors: l broke down while ctx was not done.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	protocols := new(http.Protocols)
@@ -24,7 +27,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	protocols.SetUnencryptedHTTP2(true)
 	calls := &calls{handler: h}
 	server := &http.Server{
-		Handler: calls, Protocols: protocols, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 1000},
+		Handler: calls, Protocols: protocols, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 1000, WriteByteTimeout: writeTime},
 		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
@@ -39,7 +42,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 			server.Close()
 		}
 	}()
-	err := server.Serve(l)
+	err := server.Serve(limit(l, connections()))
 	broken()
 	<-done
 	calls.wait()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"connectrpc.com/connect"
 	"connectrpc.com/grpchealth"
@@ -25,6 +26,8 @@ type Server struct {
 	routes  map[string]route // by path
 	refusal *connect.ErrorWriter
 
+	writeTime time.Duration // in which a caller has to take a piece of an answer
+
 	life context.Context // until Close
 	end  context.CancelCauseFunc
 }
@@ -34,7 +37,7 @@ var errStopping = &api.Error{Code: api.CodeUnavailable, Message: "the host is st
 
 // New makes a server. It starts nothing; whoever made it calls Close.
 func New(h Host, opts Options) *Server {
-	s := &Server{host: h, log: opts.Logger}
+	s := &Server{host: h, log: opts.Logger, writeTime: writeTime}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -2,6 +2,8 @@ package control
 
 import (
 	"fmt"
+	"math"
+	"regexp"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -11,6 +13,9 @@ import (
 	"github.com/berth-dev/berth/host/internal/api"
 )
 
+// written is a duration as it is written, of any length.
+var written = regexp.MustCompile(`^[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`)
+
 // duration reads a duration as it is written on the wire. Empty is zero: none was given.
 // A zero that was given is refused, because inside the host zero means none; what is
 // below zero or too much is the engine's to refuse.
@@ -19,6 +24,9 @@ func duration(field, s, without string) (time.Duration, error) {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(s)
+	if err != nil && written.MatchString(s) {
+		return 0, fmt.Errorf("%s: %q is too long; the limit of a duration is %v, and max_ttl is less: give less, such as 24h", field, clip(s), time.Duration(math.MaxInt64).Truncate(time.Second))
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%s: %q is no duration; give one such as 90s, 5m or 1h30m", field, clip(s))
 	}

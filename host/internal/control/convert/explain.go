@@ -4,9 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -14,33 +13,58 @@ import (
 )
 
 // explain tells in the API's words why data is not the message: which field it is and
-// what it wants. cause is the parser's error, for what is wrong with the JSON itself.
+// what it wants. cause is the parser's error, for what nothing else is said about.
 func explain(data []byte, m proto.Message, cause error) error {
-	var given map[string]json.RawMessage
-	if err := json.Unmarshal(data, &given); err != nil || given == nil {
-		if json.Valid(data) {
-			return fmt.Errorf("the body is no JSON object; give one such as {%q: …}", firstField(m))
-		}
-		return fmt.Errorf("the body is not JSON: %s", tidy(cause))
+	if depth(data) > deepest {
+		return fmt.Errorf("the body is nested over the limit of %d levels; give fields of plain values", deepest)
+	}
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		return fmt.Errorf("the body is not JSON: %w", err)
+	}
+	given, err := members(data)
+	if err != nil {
+		return fmt.Errorf("the body is no JSON object; give one such as {%q: …}", firstField(m))
 	}
 	fields := m.ProtoReflect().Descriptor().Fields()
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		field := fields.ByJSONName(name)
+	seen := map[protoreflect.FieldNumber]bool{}
+	for _, g := range given {
+		field := fields.ByJSONName(g.name)
 		if field == nil {
-			field = fields.ByTextName(name)
+			field = fields.ByTextName(g.name)
 		}
 		if field == nil {
-			return unknown(name, m)
+			return unknown(g.name, m)
 		}
-		alone, err := json.Marshal(map[string]json.RawMessage{name: given[name]})
-		if err != nil {
-			continue
+		if seen[field.Number()] {
+			return fmt.Errorf("%s: is given twice; give it once", field.Name())
 		}
-		if protojson.Unmarshal(alone, m.ProtoReflect().New().Interface()) != nil {
-			return fmt.Errorf("%s: wants %s; this is %s", field.Name(), wanted(field), clip(string(given[name])))
+		seen[field.Number()] = true
+		if err := alone(g, field, m); err != nil {
+			return err
 		}
 	}
-	return errors.New(tidy(cause)) // a field that is given twice
+	return errors.New(tidy(cause))
+}
+
+// alone tells what is wrong with one field, or nil.
+func alone(g member, field protoreflect.FieldDescriptor, m proto.Message) error {
+	if !utf8.Valid(g.value) {
+		return notUTF8(field)
+	}
+	text, err := json.Marshal(map[string]json.RawMessage{g.name: g.value})
+	if err != nil || protojson.Unmarshal(text, m.ProtoReflect().New().Interface()) == nil {
+		return nil
+	}
+	if field.IsMap() {
+		if key, twice := givenTwice(g.value); twice {
+			return fmt.Errorf("%s: key %q is given twice; give it once", field.Name(), clip(key))
+		}
+	}
+	return fmt.Errorf("%s: wants %s; this is %s", field.Name(), wanted(field), clip(string(g.value)))
+}
+
+func notUTF8(field protoreflect.FieldDescriptor) error {
+	return fmt.Errorf("%s: is not UTF-8; give text in UTF-8", field.Name())
 }
 
 func unknown(name string, m proto.Message) error {
@@ -85,13 +109,12 @@ func firstField(m proto.Message) string {
 
 // tidy takes the parser's name from its words, and the length from what it quotes.
 func tidy(err error) string {
-	return clipTo(strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0"), 160)
+	return clip(strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0"))
 }
 
 // clip shortens what a caller wrote.
-func clip(s string) string { return clipTo(s, 64) }
-
-func clipTo(s string, most int) string {
+func clip(s string) string {
+	const most = 64
 	if len(s) <= most {
 		return text(s)
 	}
