@@ -79,7 +79,8 @@ type standing struct {
 // than watchBuffer events behind gets one resync and the sequence ends.
 //
 // The snapshot is taken while the world goes on: it may be newer than the events that
-// follow, and those that tell what it has shown already are left out.
+// follow. Those come all the same, without a gap in their numbers, but they tell the state
+// that the snapshot has shown: no watcher sees a session go back.
 func (h *hub) watch(ctx context.Context, snapshot func() iter.Seq[standing]) iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		w := &watcher{events: make(chan *Event, watchBuffer)}
@@ -95,10 +96,10 @@ func (h *hub) watch(ctx context.Context, snapshot func() iter.Seq[standing]) ite
 			delete(h.watchers, w)
 			h.mu.Unlock()
 		}()
-		shown := map[string]uint64{} // sessions whose state in the snapshot is newer than seq
+		shown := map[string]standing{} // sessions whose state in the snapshot is newer than seq
 		for s := range snapshot() {
 			if s.told > seq {
-				shown[s.view.ID] = s.told
+				shown[s.view.ID] = s
 			}
 			if !yield(Event{Seq: seq, Type: EventSnapshot, Session: s.view}) {
 				return
@@ -116,10 +117,11 @@ func (h *hub) watch(ctx context.Context, snapshot func() iter.Seq[standing]) ite
 					yield(Event{Type: EventResync})
 					return
 				}
-				if ev.Seq <= shown[ev.Session.ID] {
-					continue
+				now := *ev
+				if s := shown[ev.Session.ID]; ev.Seq <= s.told && ev.Type == EventChanged {
+					now.Session = s.view
 				}
-				if !yield(*ev) {
+				if !yield(now) {
 					return
 				}
 			}

@@ -27,7 +27,8 @@ func Sample(sessionID string) lease.Record {
 		SandboxName: "berth-0123456789ab-" + sessionID, SandboxID: "f00d", Identity: "ENGINE:ID",
 		Endpoint: &lease.Endpoint{IP: "172.20.0.8", Port: 8000},
 		Ready:    lease.Ready{TCP: true, HTTP: "/healthz", Timeout: 30 * time.Second},
-		State:    lease.Ended, Reason: lease.OOMKilled, Cause: "out of memory",
+		Adopted:  true, SandboxOwner: "owner-of-old",
+		State: lease.Ended, Reason: lease.OOMKilled, Cause: "out of memory",
 		Ended: &lease.End{Reason: lease.OOMKilled, ExitCode: &code, OOMKilled: true, At: at.Add(time.Minute), Message: "gone"},
 	}
 }
