@@ -43,7 +43,10 @@ func TestPromise2_UnreadableGoesAtItsLeasesDeadline(t *testing.T) {
 	}
 
 	h = s.start().ready()
-	wantWords(t, "the log", h.logs.String(), "a container's labels can't be read; it is left out", v.SandboxID)
+	await(t, patience, "the plugin says which container it leaves out", func() bool {
+		_, said, _ := strings.Cut(h.logs.String(), `msg="a container's labels can't be read; it is left out"`)
+		return strings.Contains(said, v.SandboxID)
+	})
 	holds(t, v.ExpiresAt, "the session and its sandbox are there", func() bool {
 		c, err := d.api.ContainerInspect(t.Context(), v.SandboxID)
 		return err == nil && c.State.Running && len(h.list()) == 1
