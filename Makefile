@@ -17,7 +17,7 @@ GENERATE    := PATH="$(TOOLS):$$PATH" buf generate
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race bench check proto clean
+.PHONY: help build demo test race soak bench check proto clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,11 @@ test: ## all tests; those that need Docker are skipped, by name, where no daemon
 
 race: ## the same under the race detector (wants a C compiler)
 	$(call test,CGO_ENABLED=1,-race -timeout 45m)
+
+SECONDS_OF_SOAK ?= 600
+soak: ## the engine's simulation with fresh seeds, for SECONDS_OF_SOAK; stops at the first broken promise
+	@end=$$(( $$(date +%s) + $(SECONDS_OF_SOAK) )); $(GO) test -c -o bin/lifecycle.test ./host/internal/lifecycle && \
+	  while [ $$(date +%s) -lt $$end ]; do bin/lifecycle.test -test.run '^TestSimulation$$' -rapid.seed=$$(date +%s%N) || exit 1; done
 
 bench: ## benchmarks; each prints its ratio to something honest in the same run
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./host/e2e/... ./host/internal/lease/... ./plugins/docker/...

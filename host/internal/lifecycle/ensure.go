@@ -81,7 +81,8 @@ func (e *Engine) liveOf(chatID string) *session {
 	return e.liveOfLocked(chatID)
 }
 
-// liveOfLocked is liveOf for a caller who holds e.mu.
+// liveOfLocked is liveOf for a caller who holds e.mu. One that is due, and whose record is
+// being written, counts too: it may be an extension, and whoever takes it up waits for that.
 func (e *Engine) liveOfLocked(chatID string) *session {
 	now := e.clock.now()
 	var newest *session
@@ -90,7 +91,7 @@ func (e *Engine) liveOfLocked(chatID string) *session {
 		s.mu.Lock()
 		rec := s.rec
 		live := rec.ChatID == chatID && (rec.State == lease.Creating || rec.State == lease.Running) &&
-			!s.dueAt(now) && (s.create == nil || !s.create.abandoned)
+			(!s.dueAt(now) || len(s.write) > 0) && (s.create == nil || !s.create.abandoned)
 		s.mu.Unlock()
 		if !live {
 			continue
@@ -184,6 +185,13 @@ func (e *Engine) confirm(ctx context.Context, s *session, since time.Time) error
 	}
 	defer release(s.token)
 	rec := s.record()
+	if rec.State == lease.Running && s.due(e.clock.now()) {
+		if err := take(ctx, s.write); err != nil { // an extension may be on its way to the disk
+			return &provider.Error{Class: provider.Canceled, Message: "a write of it is under way", Err: err}
+		}
+		release(s.write)
+		rec = s.record()
+	}
 	if rec.State != lease.Running || s.due(e.clock.now()) {
 		return errNotLive
 	}

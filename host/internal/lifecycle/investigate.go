@@ -1,7 +1,9 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/berth-dev/berth/host/internal/api"
 	"github.com/berth-dev/berth/host/internal/lease"
@@ -89,8 +91,7 @@ func (e *Engine) findOut(ctx context.Context, s *session) (lease.Reason, provide
 	case err != nil:
 		return "", sb.State, err
 	case sb.ID != rec.SandboxID:
-		return "", sb.State, &provider.Error{Class: provider.Internal, Op: "get", ID: rec.SandboxID,
-			Message: "the provider's answer is refused: it is about sandbox " + sb.ID}
+		return "", sb.State, refusedSandbox(rec, sb)
 	case rec.State == lease.Running && (sb.State == provider.StateExited || sb.State == provider.StateCreated):
 		s.mu.Lock()
 		s.exit = sb.Exit
@@ -114,6 +115,14 @@ func (e *Engine) findOut(ctx context.Context, s *session) (lease.Reason, provide
 		})
 	}
 	return "", sb.State, nil
+}
+
+// refusedSandbox is the error for an answer about a sandbox that was not asked for, or that
+// bears no id.
+func refusedSandbox(rec lease.Record, sb provider.Sandbox) error {
+	return &provider.Error{Class: provider.Internal, Op: "get", ID: rec.SessionID,
+		Message: fmt.Sprintf("the provider's answer is refused: it is about sandbox %q, and %q was asked for",
+			sb.ID, cmp.Or(rec.SandboxID, rec.SandboxName))}
 }
 
 // moved reports whether a sandbox answers at another address than its record says.

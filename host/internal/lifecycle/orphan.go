@@ -15,20 +15,28 @@ type orphan struct {
 // be adopted. Somebody else's are counted and left alone. Ours go after two complete lists
 // at least one interval apart, when they are older than create_timeout.
 func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unreadable []provider.Unreadable, sent time.Time) (adopt []provider.Sandbox) {
+	held := map[string]bool{} // by living sessions, whatever the list says about them
+	for _, s := range e.of(b) {
+		held[s.record().SandboxID] = true
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := map[string]bool{}
 	for _, u := range unreadable {
 		now[u.ID] = true
 		if b.first(u.ID) {
+			what := "a sandbox's labels can't be read; it is left alone"
+			if held[u.ID] {
+				what = "a sandbox's labels can't be read; its session keeps it until its deadline"
+			}
 			e.observer.Orphan(b.name, "unreadable")
-			e.log.Warn("a sandbox's labels can't be read; it is left alone", "provider", b.name, "sandbox_id", u.ID, "reason", u.Reason)
+			e.log.Warn(what, "provider", b.name, "sandbox_id", u.ID, "reason", u.Reason)
 		}
 	}
 	for id, sb := range listed {
 		now[id] = true
 		switch {
-		case e.claimed(sb):
+		case held[id], e.claimed(sb):
 			delete(b.orphans, id)
 		case e.adoptable(b, sb):
 			adopt = append(adopt, sb)

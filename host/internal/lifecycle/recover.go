@@ -33,6 +33,8 @@ func (e *Engine) recover(ctx context.Context, s *session) error {
 		return e.recoverAbsent(ctx, s, b, rec)
 	case err != nil:
 		return err
+	case sb.ID == "", rec.SandboxID != "" && sb.ID != rec.SandboxID:
+		return refusedSandbox(rec, sb)
 	case sb.Owner != e.owner || sb.SessionID != s.id:
 		return e.recoverAbsent(ctx, s, b, rec)
 	case sb.State == provider.StateUnknown:

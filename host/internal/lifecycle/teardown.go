@@ -72,6 +72,8 @@ func (e *Engine) sandboxID(ctx context.Context, b *backend, rec lease.Record) (s
 		return "", err
 	case sb.Owner != e.owner || sb.SessionID != rec.SessionID:
 		return "", nil // the name is somebody else's
+	case sb.ID == "":
+		return "", refusedSandbox(rec, sb)
 	}
 	return sb.ID, nil
 }
@@ -132,6 +134,8 @@ func refusedOutcome(op, id string, outcome provider.Outcome) error {
 
 // sameBackend asks the backend who it is: absence counts only on the lease's own.
 func (e *Engine) sameBackend(ctx context.Context, b *backend, rec lease.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, getTimeout)
+	defer cancel()
 	id, err := b.Identity(ctx)
 	if err != nil {
 		return err

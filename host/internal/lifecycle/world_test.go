@@ -37,6 +37,7 @@ type world struct {
 	templates []*template
 	prober    *prober
 	mem2      *mem.Backend // of a second provider, "mem2"; nil for none
+	options   func(*lifecycle.Options)
 
 	// Of one life of the host; see crash.
 	sup    *supervisor
@@ -102,11 +103,15 @@ func (w *world) boot() {
 	for _, t := range w.templates {
 		templates = append(templates, t)
 	}
-	engine, err := lifecycle.New(w.t.Context(), lifecycle.Options{
+	options := lifecycle.Options{
 		Owner: owner, Limits: w.limits, Store: w.store, Templates: templates, Prober: w.prober, Adopt: w.adopt,
 		Observer: w.obs, Suspended: w.slept,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	if w.options != nil {
+		w.options(&options)
+	}
+	engine, err := lifecycle.New(w.t.Context(), options)
 	w.must(err)
 	w.engine = engine
 	w.sup = newSupervisor("mem", w.mem)

@@ -1,0 +1,178 @@
+package lifecycle_test
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/berth-dev/berth/host/internal/lifecycle"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// TestSimulation draws plans of what callers, providers, the store and fate do, and plays
+// each in a bubble of virtual time beside a small model of what was promised. A plan that
+// breaks a promise is shrunk, and is printed with its seed.
+//
+// A plan is drawn as a whole before the bubble begins, and the bubble hands its error out:
+// rapid can't draw inside of one, and one that fails would take the process with it.
+// -rapid.checks is the number of plans, -rapid.steps their length on average. Every run
+// draws the same plans, unless it is given a seed; "make soak" looks for new ones.
+func TestSimulation(t *testing.T) {
+	checks := simPlans
+	if testing.Short() {
+		checks = 200
+	}
+	rapidDefault(t, "rapid.checks", fmt.Sprint(checks))
+	rapidDefault(t, "rapid.steps", "60")
+	rapidDefault(t, "rapid.seed", "20261123") // fresh ones are make soak's
+	rapidDefault(t, "rapid.nofailfile", "true")
+	steps, first := 0, ""
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the first plan that failed, before it was shrunk:\n%s", first)
+		}
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		var plan []step
+		rt.Repeat(map[string]func(*rapid.T){"step": func(rt *rapid.T) {
+			plan = append(plan, simSteps.Draw(rt, "step"))
+		}})
+		steps += len(plan)
+		if told, err := play(t, plan); err != nil {
+			first = cmp.Or(first, told)
+			rt.Logf("what happened:\n%s", told)
+			rt.Fatalf("%v", err)
+		}
+	})
+	t.Logf("%d steps", steps)
+}
+
+// rapidDefault gives a flag of rapid another default.
+func rapidDefault(t *testing.T, name, value string) {
+	t.Helper()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	if given {
+		return
+	}
+	f := flag.Lookup(name)
+	was := f.Value.String()
+	if was != f.DefValue {
+		return
+	}
+	if err := f.Value.Set(value); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Value.Set(was) })
+}
+
+// play runs a plan, and returns the promise that was broken and the story of the run.
+func play(t *testing.T, plan []step) (told string, err error) {
+	bubble(t, func(t *testing.T, w *world) {
+		k := newSim(w)
+		defer k.leave()
+		err = k.play(plan)
+		told = strings.Join(k.told, "\n")
+	})
+	return told, err
+}
+
+// play does one step after the other, and compares the world with the model after each.
+func (k *sim) play(plan []step) error {
+	k.boot()
+	k.up()
+	k.heal()
+	for i, s := range plan {
+		k.tell("%d. %v", i+1, s)
+		k.do(s)
+		k.quiet()
+		k.pass(time.Millisecond) // no two sessions are made at the same moment
+		k.quiet()
+		k.check()
+		if k.broken != nil {
+			return fmt.Errorf("after step %d (%v): %w", i+1, s, k.broken)
+		}
+	}
+	k.tell("the end: all faults are over")
+	k.settle()
+	if k.broken == nil {
+		k.tell("once more, after a crash")
+		k.crashed()
+		k.settle()
+	}
+	if k.broken != nil {
+		return fmt.Errorf("at the end: %w", k.broken)
+	}
+	return nil
+}
+
+// settle ends all faults, gives everything time, and checks that all is in order.
+func (k *sim) settle() {
+	k.heal()
+	k.verbs.Wait()
+	k.pass(5 * time.Second) // a slow write may still be the one that ends this life
+	k.quiet()
+	k.heal()
+	k.pass(simCalm + time.Minute)
+	k.check()
+	if k.broken == nil {
+		k.inOrder()
+	}
+}
+
+// inOrder checks that what is left is what is promised, on disk, at the backend and in the
+// counts alike, and that nothing else is left.
+func (k *sim) inOrder() {
+	all := k.all()
+	boxes := map[string]provider.Sandbox{}
+	for _, box := range k.mem.Sandboxes() {
+		if !slices.Contains(k.foreign, box.ID) {
+			boxes[box.ID] = box
+		}
+	}
+	living := 0
+	for _, s := range all {
+		name := k.name(s.ID)
+		rec, there := k.store.Record(s.ID)
+		if !there || string(rec.State) != string(s.Status) || !rec.ExpiresAt.Equal(s.ExpiresAt) || rec.SandboxID != s.SandboxID {
+			k.breaks("%s is shown as %s until %v, and on disk it is %s until %v", name, s.Status, k.at(s.ExpiresAt), rec.State, k.at(rec.ExpiresAt))
+		}
+		box, there := boxes[s.SandboxID]
+		delete(boxes, s.SandboxID)
+		switch s.Status {
+		case lifecycle.StatusRunning, lifecycle.StatusStopped:
+			living++
+			if !there || (box.State == provider.StateRunning) != (s.Status == lifecycle.StatusRunning) {
+				k.breaks("%s is %s, and its sandbox %s is %q", name, s.Status, s.SandboxID, box.State)
+			}
+			if !time.Now().Before(s.ExpiresAt) {
+				k.breaks("%s is %s after its deadline", name, s.Status)
+			}
+			if why := k.doomed[s.SandboxID]; why != "" && (why == "deleted" || s.Status == lifecycle.StatusRunning) {
+				k.breaks("%s was to be %s, and is %s", name, why, s.Status)
+			}
+		case lifecycle.StatusEnded:
+			if there {
+				k.breaks("%s has ended, and its sandbox %s is %s", name, box.ID, box.State)
+			}
+		default:
+			k.breaks("%s is still %s", name, s.Status)
+		}
+	}
+	for _, box := range boxes {
+		k.breaks("sandbox %s of %s is left over", box.ID, k.name(box.SessionID))
+	}
+	n := 0
+	for _, c := range k.engine.Counts() {
+		n += c.N
+	}
+	if n != living {
+		k.breaks("%d are counted, and %d live", n, living)
+	}
+}
