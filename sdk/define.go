@@ -41,7 +41,17 @@ type Env struct {
 	Logger         *slog.Logger         // reaches the host's log; never nil
 	TracerProvider trace.TracerProvider // never nil
 	Owner          string               // the host's owner id
+
+	crash      func() // ends a plugin's process after a panic; nil where it is linked in
+	background *background
 }
+
+// Go runs f in a goroutine of the provider. Its ctx is done when the plugin is drained,
+// which then waits for f, within its own deadline, before it closes the provider. A panic of
+// f reaches the host's log with its stack, and ends the plugin's process: the host starts
+// the next one, which finds the sandboxes. In a plugin that is linked into a host the
+// goroutine alone ends.
+func (e Env) Go(f func(ctx context.Context)) { e.background.run(e, f) }
 
 func (e Env) withDefaults() Env {
 	if e.Logger == nil {
@@ -60,7 +70,7 @@ func Define[C, S any](d Definition[C, S], opts ...Option) provider.Plugin {
 	if d.Name == "" || d.Open == nil {
 		panic("sdk: a Definition needs Name and Open")
 	}
-	p := &defined[C, S]{d: d, schemas: provider.Schemas{Provider: SchemaOf[C](), Sandbox: SchemaOf[S]()}}
+	p := &defined[C, S]{d: d, background: newBackground(), schemas: provider.Schemas{Provider: SchemaOf[C](), Sandbox: SchemaOf[S]()}}
 	p.schemas.Provider.Doc = d.Doc
 	for _, o := range opts {
 		o(p)
@@ -94,6 +104,8 @@ type defined[C, S any] struct {
 	mu   sync.Mutex
 	env  Env
 	open provider.Provider // nil before Configure
+
+	background *background // what runs beside the calls
 }
 
 func (p *defined[C, S]) use(env Env) {
@@ -138,7 +150,7 @@ func (p *defined[C, S]) Configure(ctx context.Context, req provider.ConfigureReq
 	p.mu.Lock()
 	env := p.env.withDefaults()
 	p.mu.Unlock()
-	env.Owner = req.Owner
+	env.Owner, env.background = req.Owner, p.background
 	opened, err := p.d.Open(ctx, env, config)
 	if err != nil {
 		return provider.Configured{}, err
@@ -160,7 +172,10 @@ func (p *defined[C, S]) Provider() provider.Provider {
 }
 
 // Drain is called by the gate when no call is in flight any more.
-func (p *defined[C, S]) Drain(context.Context) error {
+func (p *defined[C, S]) Drain(ctx context.Context) error {
+	if err := p.background.end(ctx); err != nil {
+		return err
+	}
 	if c, ok := p.Provider().(io.Closer); ok {
 		return c.Close()
 	}

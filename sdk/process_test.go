@@ -30,8 +30,13 @@ import (
 const pluginMode = "BERTH_TEST_PLUGIN"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(pluginMode) == "1" {
+	switch os.Getenv(pluginMode) {
+	case "1":
 		sdk.Serve(talkative())
+	case "hand":
+		sdk.Serve(handy(), sdk.Verb{Name: "greet", Args: "NAME", Doc: "say hello", Run: greet})
+	case "background":
+		sdk.Serve(withBackground())
 	}
 	os.Exit(m.Run())
 }
@@ -150,25 +155,6 @@ func (p *process) ends(t *testing.T, within time.Duration) *os.ProcessState {
 	case <-time.After(within):
 		t.Fatalf("it still runs after %s", within)
 		return nil
-	}
-}
-
-func TestServeByHand(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = []string{pluginMode + "=1"}
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-		t.Errorf("ended with %v", err)
-	}
-	if out.Len() > 0 || !strings.Contains(errs.String(), "is a plugin of Berth. A host starts it: name it in a provider block, and run berth serve.") {
-		t.Errorf("stdout %q, stderr %q", &out, &errs)
 	}
 }
 

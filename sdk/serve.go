@@ -26,21 +26,28 @@ const (
 	flushFor = 2 * time.Second // for spans, at the end
 
 	answerFor = 200 * time.Millisecond // for answers to reach the host, at the end
+
+	crashed = 2 // the exit status after a panic outside of a call
 )
 
 // Serve serves p to the host that started this process, and ends the process: with 0
-// when the host is done with it or gone, with 1 when it was started by hand or can't
-// serve. It is the whole of a provider's main.
+// when the host is done with it or gone, with 1 when it can't serve. It is the whole of a
+// provider's main.
+//
+// Without a host the binary explains itself to the person who runs it: it knows the verbs
+// describe, validate and help, and those of more. Their exit statuses are [StatusDone],
+// [StatusFailed] and [StatusUsage].
 //
 // SIGTERM drains the calls in flight, for 5 s at most. SIGINT is ignored: the host ends
 // its plugins itself. What the process prints on stdout or stderr reaches the host's log.
-func Serve(p provider.Plugin) { os.Exit(serve(p)) }
+func Serve(p provider.Plugin, more ...Verb) { os.Exit(serve(p, more)) }
 
-func serve(p provider.Plugin) int {
+func serve(p provider.Plugin, more []Verb) int {
 	stderr := os.Stderr // go-plugin puts a pipe of its own in its place
 	if os.Getenv(wire.Handshake.MagicCookieKey) != wire.Handshake.MagicCookieValue {
-		fmt.Fprintf(stderr, "%s is a plugin of Berth. A host starts it: name it in a provider block, and run berth serve.\n", os.Args[0])
-		return 1
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return byHand(ctx, Hand{Plugin: gate.Wrap(p), In: os.Stdin, Out: os.Stdout, Err: stderr}, os.Args, more)
 	}
 	// Caught and dropped. Ignored signals would also be ignored by what this process starts.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGINT)
@@ -69,7 +76,7 @@ func serve(p provider.Plugin) int {
 		}
 	})
 	if e, ok := p.(environed); ok {
-		e.use(Env{Logger: log, TracerProvider: tracer})
+		e.use(Env{Logger: log, TracerProvider: tracer, crash: func() { os.Exit(crashed) }})
 	}
 	p = gate.Wrap(p)
 	var server atomic.Pointer[grpc.Server]

@@ -64,3 +64,14 @@ func otherUnit(number, name string) string {
 	}
 	return all + `, as in "512MiB".`
 }
+
+// Format writes bytes in the largest unit that holds them exactly, such as "10MiB"; Parse
+// reads it back.
+func Format(n int64) string {
+	for _, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if size := units[unit]; n != 0 && n%size == 0 {
+			return fmt.Sprintf("%d%s", n/size, unit)
+		}
+	}
+	return fmt.Sprintf("%dB", n)
+}

@@ -74,3 +74,13 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestFormat(t *testing.T) {
+	for n, want := range map[int64]string{0: "0B", 1: "1B", 1024: "1KiB", 1025: "1025B", 10 << 20: "10MiB", 3 << 40: "3TiB", 1 << 50: "1024TiB"} {
+		got := bytesize.Format(n)
+		back, err := bytesize.Parse(got)
+		if got != want || err != nil || back != n {
+			t.Errorf("%d: %s, read back as %d, %v; want %s", n, got, back, err, want)
+		}
+	}
+}

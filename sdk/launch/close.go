@@ -45,7 +45,9 @@ func (p *Process) terminate(ctx context.Context) {
 	if p.killed.Load() {
 		return // meanwhile
 	}
-	if err != nil && !p.ending(ctx, err) {
+	// One that can't be reached ends by itself, as all do that get the SIGTERM of a service
+	// manager: its connection breaks before it has ended. If it does not end, that is told.
+	if err != nil && provider.ClassOf(err) != provider.Unavailable {
 		p.opts.Logger.Warn("the plugin did not drain", "plugin", p.opts.Name, "error", err)
 	}
 	p.child.signal(syscall.SIGTERM, false)
@@ -55,22 +57,10 @@ func (p *Process) terminate(ctx context.Context) {
 	case <-p.done:
 	case <-ctx.Done():
 	case <-timer.C:
-		p.opts.Logger.Warn("the plugin ignored SIGTERM and is killed", "plugin", p.opts.Name, "after", p.opts.TermTimeout)
+		told := []any{"plugin", p.opts.Name, "after", p.opts.TermTimeout}
+		if err != nil {
+			told = append(told, "drain", err)
+		}
+		p.opts.Logger.Warn("the plugin ignored SIGTERM and is killed", told...)
 	}
-}
-
-// ending reports whether a call failed because the process ends by itself, as all do that
-// get the SIGTERM of a service manager. The broken connection is known before the exit.
-func (p *Process) ending(ctx context.Context, err error) bool {
-	if provider.ClassOf(err) != provider.Unavailable {
-		return false // it still answers, or hangs
-	}
-	timer := time.NewTimer(exitNotice)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-	return p.Err() != nil
 }

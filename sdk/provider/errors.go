@@ -30,6 +30,24 @@ func Classes() []Class {
 // Error makes a class usable as a target of errors.Is.
 func (c Class) Error() string { return strings.ReplaceAll(string(c), "_", " ") }
 
+// CodeBadAnswer is the Code of an Error about an answer that can't be true, and was not
+// believed. A host counts them, by provider.
+const CodeBadAnswer = "bad_answer"
+
+// IsBadAnswer reports whether err says that an answer was not believed.
+func IsBadAnswer(err error) bool {
+	for {
+		var e *Error
+		if !errors.As(err, &e) {
+			return false
+		}
+		if e.Code == CodeBadAnswer {
+			return true
+		}
+		err = e.Err
+	}
+}
+
 // Error is a failure of one operation. Its text is "<op>: <message>: <cause>", with
 // empty parts left out.
 type Error struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -65,6 +66,9 @@ func fromStatus(ctx context.Context, op, id string, err error) error {
 		e.Class, e.Message = provider.Unsupported, "the plugin does not know this call"
 	case codes.ResourceExhausted:
 		e.Class = provider.Exhausted
+		if op != opCreate && strings.Contains(s.Message(), "larger than max") { // a Spec may be what is too large
+			e.Code, e.Message = provider.CodeBadAnswer, "the plugin's answer is over the limit of 16 MiB"
+		}
 	default:
 		e.Message = fmt.Sprintf("the plugin failed with the code %s and no detail", s.Code())
 	}
@@ -115,5 +119,5 @@ func lied(op, id string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &provider.Error{Class: provider.Internal, Op: op, ID: id, Err: err}
+	return &provider.Error{Class: provider.Internal, Op: op, ID: id, Code: provider.CodeBadAnswer, Err: err}
 }

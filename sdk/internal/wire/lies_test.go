@@ -56,9 +56,17 @@ func TestLies(t *testing.T) {
 			t.Errorf("%s: %v; want %s with %q", what, err, class, words)
 		}
 	}
+	// counted is what a host does with an answer that the contract does not allow.
+	counted := func(what string, err error) {
+		t.Helper()
+		if !provider.IsBadAnswer(err) {
+			t.Errorf("%s: %v is no bad answer", what, err)
+		}
+	}
 	l.list = func(s grpc.ServerStreamingServer[pb.ListResponse]) error { return s.Send(sandbox) }
 	all, _, err := list(ctx, p)
 	expect("no complete", err, provider.Unavailable, "cut off")
+	counted("no complete", err)
 	if len(all) != 1 || all[0].State != provider.StateUnknown {
 		t.Errorf("%+v", all)
 	}
@@ -70,6 +78,7 @@ func TestLies(t *testing.T) {
 	}
 	_, _, err = list(ctx, p)
 	expect("more after complete", err, provider.Internal, "went on")
+	counted("more after complete", err)
 	l.list = func(s grpc.ServerStreamingServer[pb.ListResponse]) error {
 		return errors.Join(s.Send(complete), status.Error(codes.Unknown, "hm"))
 	}
@@ -81,6 +90,7 @@ func TestLies(t *testing.T) {
 
 	_, err = p.Create(ctx, spec(1))
 	expect("outcome", err, provider.Internal, "77")
+	counted("outcome", err)
 	_, err = p.Delete(ctx, provider.DeleteRequest{ID: "x"})
 	expect("outcome of another verb", err, provider.Internal, "OUTCOME_CREATED")
 	_, err = c.Schemas(ctx)
@@ -100,6 +110,9 @@ func TestLies(t *testing.T) {
 		l.get = func() (*pb.GetResponse, error) { return nil, status.Error(x.code, "words") }
 		_, err = p.Get(ctx, provider.Ref{ID: "x"})
 		expect(x.code.String(), err, x.class, "words")
+		if provider.IsBadAnswer(err) {
+			t.Errorf("%s: an honest failure is called a bad answer", x.code)
+		}
 	}
 	l.get = func() (*pb.GetResponse, error) { return &pb.GetResponse{}, nil }
 	_, err = p.Get(ctx, provider.Ref{ID: "x"})

@@ -57,7 +57,7 @@ func (r *remote) List(ctx context.Context, yield func(provider.Sandbox) error) (
 		m, err := stream.Recv()
 		switch {
 		case errors.Is(err, io.EOF) && complete == nil:
-			return none, &provider.Error{Class: provider.Unavailable, Op: opList, Message: "the list was cut off"}
+			return none, &provider.Error{Class: provider.Unavailable, Op: opList, Code: provider.CodeBadAnswer, Message: "the list was cut off"}
 		case errors.Is(err, io.EOF):
 			return summaryFromProto(complete), nil
 		case err != nil:

@@ -29,6 +29,11 @@ type Backend struct {
 	calls   map[Verb]int
 	changed chan struct{} // closed and replaced at each change; see notify
 	streams map[*stream]struct{}
+
+	breach Breach        // of the plugins that are made from now on
+	healed chan struct{} // closed and replaced by Heal
+	leaked []*os.File    // by LeaksDescriptors
+	ghosts []*box        // deleted ones that a breach still shows
 }
 
 // box is one sandbox at the backend.
@@ -36,6 +41,8 @@ type box struct {
 	Sandbox provider.Sandbox // with Endpoint as it is while running
 	Exit    provider.Exit    // while the state is exited
 	Log     []line
+
+	Stubborn bool // it does not heed the polite signal
 
 	timer *time.Timer // of the setting exit_after
 }
@@ -52,6 +59,7 @@ func NewBackend(identity string) *Backend {
 		calls:     make(map[Verb]int),
 		changed:   make(chan struct{}),
 		streams:   make(map[*stream]struct{}),
+		healed:    make(chan struct{}),
 	}
 }
 

@@ -29,7 +29,7 @@ func (p *Provider) Create(ctx context.Context, spec provider.Spec) (provider.Cre
 		if err != nil {
 			return err
 		}
-		answer = provider.Created{Outcome: f.outcome(outcome), Sandbox: x.listed(), Identity: p.b.identity}
+		answer = provider.Created{Outcome: f.outcome(outcome), Sandbox: x.listed(), Identity: f.backend(p.b.identity)}
 		f.lie(&answer.Sandbox)
 		return nil
 	})
@@ -82,7 +82,7 @@ func (b *Backend) make(spec provider.Spec, settings sandboxSettings) *box {
 		CreatedAt:      now(),
 		ExpiresAt:      spec.ExpiresAt,
 		VolumeHostPath: spec.VolumeHostPath,
-	}}
+	}, Stubborn: settings.Stubborn}
 	if spec.Port != 0 {
 		x.Sandbox.Endpoint = &provider.Endpoint{IP: b.ip, Port: spec.Port}
 		if b.port != 0 {

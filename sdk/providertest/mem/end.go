@@ -6,8 +6,11 @@ import (
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
-// Stop ends a sandbox at once: what it runs always hears the polite signal.
+// Stop ends a sandbox at once, unless it is stubborn: then when the grace is over.
 func (p *Provider) Stop(ctx context.Context, req provider.StopRequest) (provider.Stopped, error) {
+	if err := p.b.polite(ctx, req); err != nil {
+		return provider.Stopped{}, err
+	}
 	var answer provider.Stopped
 	err := p.verb(ctx, Stop, req.ID, func(f Fault) error {
 		x, err := p.b.fenced(Stop, req.ID, req.Fence)
@@ -19,7 +22,7 @@ func (p *Provider) Stop(ctx context.Context, req provider.StopRequest) (provider
 			return nil
 		}
 		if x.Sandbox.State != provider.StateExited {
-			p.b.exit(x, 143, false)
+			p.b.exit(x, x.signaled(), false)
 		}
 		exit := x.Exit
 		answer = provider.Stopped{Outcome: f.outcome(provider.OutcomeStopped), Exit: &exit}
@@ -29,6 +32,28 @@ func (p *Provider) Stop(ctx context.Context, req provider.StopRequest) (provider
 		return provider.Stopped{}, err
 	}
 	return answer, nil
+}
+
+// polite waits for as long as a stubborn sandbox has grace.
+func (b *Backend) polite(ctx context.Context, req provider.StopRequest) error {
+	stubborn := false
+	err := b.transact(func() error {
+		x, err := b.fenced(Stop, req.ID, req.Fence)
+		stubborn = err == nil && x != nil && x.Stubborn && x.Sandbox.State == provider.StateRunning
+		return nil // the stop itself says what is wrong
+	})
+	if err != nil || !stubborn {
+		return err
+	}
+	return Fault{Delay: req.Grace}.play(ctx, Stop, req.ID)
+}
+
+// signaled is the exit code of a sandbox that was stopped: 128 and the signal's number.
+func (x *box) signaled() int {
+	if x.Stubborn {
+		return 137
+	}
+	return 143
 }
 
 // Delete removes a sandbox from any state.

@@ -54,6 +54,8 @@ type Fault struct {
 	Cut     int                     // List: so many sandboxes, then Unavailable; Logs: so many pieces
 	Outcome provider.Outcome        // Create, Stop, Delete: answers this
 	Lie     func(*provider.Sandbox) // Create, Get, List: changes the sandbox in the answer
+	Twice   bool                    // List: yields its first sandbox again at its end
+	Backend string                  // Create, Health, Identity: says that the backend is this one
 }
 
 // Fail gives a verb a fault. Faults of one verb are used up in the order of the calls of
@@ -184,6 +186,14 @@ func (f Fault) lie(s *provider.Sandbox) {
 	if f.Lie != nil {
 		f.Lie(s)
 	}
+}
+
+// backend is the true identity, or the fault's.
+func (f Fault) backend(identity string) string {
+	if f.Backend != "" {
+		return f.Backend
+	}
+	return identity
 }
 
 // outcome is the true outcome, or the fault's.

@@ -3,21 +3,29 @@ package mem
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"os"
 	"slices"
 
-	"github.com/berth-dev/berth/sdk/internal/gate"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
 // Plugin returns a plugin whose provider is on b. Its settings, in the two schemas, make b
 // what a test needs; those that are about a process (state_file, ignore_sigterm, …, a
 // fault's exit) are refused: they are for [Main].
-func Plugin(b *Backend) provider.Plugin { return gate.Wrap(&plugin{b: b}) }
+func Plugin(b *Backend) provider.Plugin { return crooked(&plugin{b: b}, b.broken()) }
 
 // Main returns the plugin of the mock binary. It understands every setting, and must have
 // its process for itself.
-func Main() provider.Plugin { return gate.Wrap(&plugin{b: NewBackend("mem"), process: true}) }
+func Main() provider.Plugin {
+	b := NewBackend("mem")
+	b.Break(Breach(os.Getenv(BreachEnv)))
+	if b.breach == PrintsFirst {
+		fmt.Println("welcome to the mock provider")
+	}
+	return crooked(&plugin{b: b, process: true}, b.broken())
+}
 
 type plugin struct {
 	b       *Backend
@@ -90,6 +98,9 @@ func (p *plugin) Configure(ctx context.Context, req provider.ConfigureRequest) (
 	if err := p.apply(s); err != nil {
 		return none, &provider.Error{Class: provider.Internal, Op: string(Configure), Err: err}
 	}
+	if s.Unable {
+		return none, nil
+	}
 	return provider.Configured{Capabilities: provider.CapabilitiesOf(p.b.Provider())}, nil
 }
 
@@ -135,6 +146,7 @@ func (s faultSetting) fault() Fault {
 			f.Err = &provider.Error{Class: s.Error, Op: string(s.Verb), Err: errors.New("a fault block asks for it")}
 		}
 	}
+	f.Outcome, f.Backend, f.Twice, f.Lie = provider.Outcome(s.Outcome), s.Backend, s.Lie == lieTwice, lies[s.Lie]
 	if s.Panic != "" {
 		f.Panic = s.Panic
 	}

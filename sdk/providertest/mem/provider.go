@@ -99,9 +99,10 @@ func (p *Provider) List(ctx context.Context, yield func(provider.Sandbox) error)
 		all     []provider.Sandbox
 		summary provider.ListSummary
 		cut     int
+		twice   bool
 	)
 	err := p.verb(ctx, List, "", func(f Fault) error {
-		cut = f.Cut
+		cut, twice = f.Cut, f.Twice
 		summary.Total = len(p.b.boxes)
 		for _, x := range p.b.boxes {
 			s := x.listed()
@@ -117,6 +118,9 @@ func (p *Provider) List(ctx context.Context, yield func(provider.Sandbox) error)
 	})
 	if err != nil {
 		return provider.ListSummary{}, err
+	}
+	if twice && len(all) > 0 {
+		all = append(all, all[0])
 	}
 	for i, s := range all {
 		if cut > 0 && i == cut {
@@ -144,7 +148,7 @@ func (p *Provider) Health(ctx context.Context) (provider.Health, error) {
 	p.b.mu.Lock()
 	h := provider.Health{Available: p.b.available}
 	if h.Available {
-		h.Version, h.Identity, h.Limitations = "mem", p.b.identity, p.b.limits
+		h.Version, h.Identity, h.Limitations = "mem", f.backend(p.b.identity), p.b.limits
 	} else {
 		h.Message = "the backend does not answer"
 	}
@@ -158,8 +162,8 @@ func (p *Provider) Health(ctx context.Context) (provider.Health, error) {
 // Identity answers what NewBackend or SetIdentity said last.
 func (p *Provider) Identity(ctx context.Context) (string, error) {
 	var identity string
-	err := p.verb(ctx, Identity, "", func(Fault) error {
-		identity = p.b.identity
+	err := p.verb(ctx, Identity, "", func(f Fault) error {
+		identity = f.backend(p.b.identity)
 		return nil
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ func providerSchema() provider.Schema {
 			{Name: "port", Type: provider.TypeInt, Doc: "The port of every endpoint; 0: the template's.", Min: new(0.0), Max: new(65535.0)},
 			{Name: "user", Type: provider.TypeString, Doc: "The user of every image; empty: the plugin's own.", Pattern: `^([0-9]+:[0-9]+)?$`},
 			{Name: "reject", Type: provider.TypeString, Doc: "Validation refuses the configuration with these words."},
+			{Name: "unable", Type: provider.TypeBool, Doc: "It says that it can do nothing beyond the core verbs."},
 			{Name: "ignore_sigterm", Type: provider.TypeBool, Doc: "The plugin's process does not hear SIGTERM."},
 			{Name: "hold_stderr", Type: provider.TypeDuration, Doc: "A child of the plugin keeps its standard error open so long."},
 			{Name: "log_lines", Type: provider.TypeInt, Doc: "So many lines are logged when it is configured.", Min: new(0.0)},
@@ -32,6 +33,9 @@ func providerSchema() provider.Schema {
 				{Name: "error", Type: provider.TypeString, OneOf: classes(), Doc: "It fails with this class of error; empty: it does not fail."},
 				{Name: "message", Type: provider.TypeString, Doc: "The words of that error."},
 				{Name: "panic", Type: provider.TypeString, Doc: "It panics with these words."},
+				{Name: "lie", Type: provider.TypeString, OneOf: lieNames(), Doc: "What is untrue in its answer; empty: nothing."},
+				{Name: "outcome", Type: provider.TypeString, Doc: "It answers with this outcome; empty: the true one."},
+				{Name: "backend", Type: provider.TypeString, Doc: "It says that the backend is this one; empty: the true one."},
 				{Name: "exit", Type: provider.TypeInt, Min: new(0.0), Max: new(255.0), Doc: "It ends the plugin's process with this code; 0: it does not."},
 			}},
 		}},
@@ -49,6 +53,7 @@ func sandboxSchema() provider.Schema {
 			{Name: "port", Type: provider.TypeInt, Min: new(0.0), Max: new(65535.0), Doc: "The port of the endpoint; 0: the provider's, or the template's."},
 			{Name: "log", Type: provider.TypeStringList, Doc: "Lines that the sandbox prints when it starts."},
 			{Name: "reject", Type: provider.TypeString, Doc: "Validation refuses the template with these words."},
+			{Name: "stubborn", Type: provider.TypeBool, Doc: "The sandbox does not heed the polite signal: a stop takes its whole grace."},
 		},
 	}
 }

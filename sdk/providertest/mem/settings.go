@@ -21,6 +21,7 @@ type providerSettings struct {
 	Port      int            `json:"port"`
 	User      string         `json:"user"`
 	Reject    string         `json:"reject"`
+	Unable    bool           `json:"unable"`
 	Faults    []faultSetting `json:"fault"`
 
 	IgnoreSIGTERM bool     `json:"ignore_sigterm"`
@@ -39,6 +40,9 @@ type faultSetting struct {
 	Message string         `json:"message"`
 	Panic   string         `json:"panic"`
 	Exit    int            `json:"exit"`
+	Lie     string         `json:"lie"`
+	Outcome string         `json:"outcome"`
+	Backend string         `json:"backend"`
 }
 
 // sandboxSettings are the values of the sandbox schema.
@@ -50,6 +54,7 @@ type sandboxSettings struct {
 	Port        int            `json:"port"`
 	Log         []string       `json:"log"`
 	Reject      string         `json:"reject"`
+	Stubborn    bool           `json:"stubborn"`
 }
 
 func (s sandboxSettings) createError(id string) error {
@@ -86,6 +91,9 @@ func decodeProvider(data []byte) (providerSettings, error) {
 		}
 		if err := knownClass("fault: error", f.Error); err != nil {
 			return s, err
+		}
+		if !slices.Contains(lieNames(), f.Lie) {
+			return s, fmt.Errorf("fault: lie: %q is none", f.Lie)
 		}
 	}
 	return s, nil

@@ -3,7 +3,9 @@ package main
 
 import (
 	"github.com/berth-dev/berth/sdk"
+	"github.com/berth-dev/berth/sdk/conformance"
 	"github.com/berth-dev/berth/sdk/providertest/mem"
+	"github.com/berth-dev/berth/sdk/providertest/suite"
 )
 
-func main() { sdk.Serve(mem.Main()) }
+func main() { sdk.Serve(mem.Main(), conformance.Verb(suite.Options{Generations: 20})) }
