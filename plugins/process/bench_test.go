@@ -1,0 +1,113 @@
+//go:build linux
+
+package process
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+// BenchmarkCreateServeDelete measures create → first HTTP 200 → delete: of this provider,
+// of bubblewrap with namespaces and mounts of the same kind, and of a Docker daemon by its
+// API, the three in turns. bubblewrap has no cgroups, no filter, no network of its own, no
+// log and no record. Docker's container has the same limits.
+func BenchmarkCreateServeDelete(b *testing.B) {
+	r := newRig(b, Config{})
+	shipped := filepath.Join(b.TempDir(), "berth-provider-process") // what shims are made of
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", shipped, "./cmd/berth-provider-process")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	var err error
+	if r.machine.self.copy, err = openHigh(shipped); err != nil {
+		b.Fatal(err)
+	}
+	spec := func() provider.Spec { return r.newSpec() }
+	wrap, err := exec.LookPath("bwrap")
+	if err != nil {
+		b.Skip("bubblewrap is not installed: ", err)
+	}
+	const rounds = 30
+	docker, away := newDockerBench(b)
+	if away != nil {
+		b.Logf("without Docker: %v", away)
+		docker = nil
+	}
+	var ours, bubble, whale []time.Duration
+	turns := []func(){
+		func() {
+			ours = append(ours, took(func() { s := r.create(spec()).Sandbox; r.get(s, "/"); r.delete(s) }))
+		},
+		func() { bubble = append(bubble, took(func() { r.bubblewrap(b, wrap) })) },
+	}
+	for b.Loop() {
+		for i := range rounds {
+			for j := range turns {
+				turns[(i+j)%len(turns)]()
+			}
+			if docker != nil && i%5 == 0 {
+				whale = append(whale, took(func() { docker.once(b, r) }))
+			}
+		}
+	}
+	own, base := median(ours), median(bubble)
+	b.ReportMetric(own.Seconds()*1e3, "process-ms")
+	b.ReportMetric(base.Seconds()*1e3, "bwrap-ms")
+	b.ReportMetric(float64(own)/float64(base), "ratio")
+	if len(whale) > 0 {
+		b.ReportMetric(median(whale).Seconds()*1e3, "docker-ms")
+		b.ReportMetric(float64(median(whale))/float64(own), "times-faster")
+	}
+}
+
+func took(do func()) time.Duration {
+	begun := time.Now()
+	do()
+	return time.Since(begun)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+// bubblewrap does once what a create, a GET and a delete do. Its network is the host's:
+// bubblewrap has no way into one of its own.
+func (r *rig) bubblewrap(b *testing.B, path string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	args := []string{"--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent",
+		"--new-session", "--clearenv", "--setenv", "AGENT_ID", "agent-7", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
+		"--ro-bind", filepath.Dir(world.agent), "/agent"}
+	img, err := r.image("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, e := range img.entries {
+		if e.Source == "" {
+			args = append(args, "--symlink", e.Link, e.Target)
+		} else {
+			args = append(args, "--ro-bind", e.Source, e.Target)
+		}
+	}
+	cmd := exec.Command(path, append(args, "/agent/agent", "-listen", "127.0.0.1:"+strconv.Itoa(port))...)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	r.get(provider.Sandbox{Endpoint: &provider.Endpoint{IP: loopback, Port: port}}, "/")
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}

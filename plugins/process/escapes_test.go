@@ -1,0 +1,127 @@
+//go:build linux
+
+package process
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-dev/berth/plugins/process/internal/stage"
+	"github.com/berth-dev/berth/sdk/provider"
+)
+
+var escapes = []escape{
+	// Files of the host.
+	{name: "host file", stops: stage.Root, attempt: try("read", "{dir}/secret")},
+	{name: "sysfs", stops: stage.Root, attempt: try("read", "/sys/kernel/mm/transparent_hugepage/enabled")},
+	{name: "write to a read-only mount", stops: stage.ReadOnly, without: []string{stage.Landlock}, attempt: try("write", "/readonly/file", "x")},
+	{name: "write to a read-only mount", stops: stage.Landlock, without: []string{stage.ReadOnly}, attempt: try("write", "/readonly/file", "x")},
+	{name: "device node", stops: stage.NoSuid, root: true, attempt: try("open", "/shared/null")},
+
+	// A program that is setuid root on the host.
+	{name: "setuid", stops: stage.NNP, without: []string{stage.NoSuid, stage.User, stage.Seccomp}, root: true, attempt: becomesRoot},
+	{name: "setuid", stops: stage.NoSuid, without: []string{stage.NNP, stage.User, stage.Seccomp}, root: true, attempt: becomesRoot},
+	{name: "setuid", stops: stage.User, without: []string{stage.NNP, stage.NoSuid, stage.Seccomp}, root: true, attempt: becomesRoot},
+
+	// Processes.
+	{name: "signal to a host process", stops: stage.PID, without: []string{stage.User, stage.Landlock}, root: true, attempt: try("signal", "{victim}")},
+	{name: "signal to a host process", stops: stage.Landlock, without: []string{stage.PID, stage.User}, root: true, attempt: try("signal", "{victim}")},
+	{name: "list of host processes", stops: stage.PID, without: []string{stage.User}, root: true, attempt: finds(always("sleep 600"), "processes")},
+	{name: "memory of the init", stops: stage.Hidden, attempt: try("open", "/proc/1/mem")},
+	{name: "ptrace", stops: stage.Seccomp, attempt: try("ptrace")},
+
+	// The kernel.
+	{name: "mount", stops: stage.Caps, without: []string{stage.Seccomp, stage.Landlock}, attempt: try("mount")},
+	{name: "mount", stops: stage.Seccomp, without: []string{stage.Caps, stage.Landlock}, attempt: try("mount")},
+	{name: "mount", stops: stage.Landlock, without: []string{stage.Caps, stage.Seccomp}, attempt: try("mount")},
+	{name: "new user namespace", stops: stage.Seccomp, attempt: try("userns")},
+	{name: "unshare", stops: stage.Seccomp, without: []string{stage.Caps}, attempt: try("unshare")},
+	{name: "keyring", stops: stage.Seccomp, attempt: try("session-keyring")},
+	{name: "io_uring", stops: stage.Seccomp, attempt: notRefused(unix.SYS_IO_URING_SETUP)},
+	{name: "open_by_handle_at", stops: stage.Seccomp, attempt: notRefused(unix.SYS_OPEN_BY_HANDLE_AT)},
+	{name: "hidden part of /proc", stops: stage.Masks, attempt: finds(always("CPU"), "read", "/proc/interrupts")},
+	{name: "write to /proc/sys", stops: stage.Masks, without: []string{stage.Caps}, attempt: try("write", "/proc/sys/net/ipv4/ip_unprivileged_port_start", "81")},
+	{name: "core dump", stops: stage.Rlimits, attempt: func(_ *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {
+		text, _ := r.probe(s, "rlimit")
+		return text != "0", "RLIMIT_CORE " + text
+	}},
+
+	// Talking to others.
+	{name: "TCP to the host", stops: stage.Net, attempt: try("dial", "tcp", "{tcp}")},
+	{name: "abstract socket of the host", stops: stage.Net, without: []string{stage.Landlock}, attempt: try("dial", "unix", "{abstract}")},
+	{name: "abstract socket of the host", stops: stage.Landlock, without: []string{stage.Net}, attempt: try("dial", "unix", "{abstract}")},
+	{name: "shared memory of the host", stops: stage.IPC, attempt: try("shm", "{shm}")},
+	{name: "name of the host", stops: stage.UTS, attempt: finds(hostName, "hostname")},
+	{name: "cgroup of the host", stops: stage.Cgroupns, root: true, attempt: finds(always("berth-test"), "read", "/proc/self/cgroup")},
+
+	// Using more than is given.
+	{name: "fork bomb", stops: stage.Cgroups, root: true, without: []string{stage.Rlimits}, change: pids(32), attempt: forks(100)},
+	{name: "fork bomb", stops: stage.Rlimits, without: []string{stage.Cgroups}, change: pids(32), attempt: forks(100)},
+	{name: "memory bomb", stops: stage.Cgroups, root: true, change: func(s *provider.Spec, _ *lure) { s.Resources.MemoryBytes = 64 << 20 }, attempt: eats(256)},
+	{name: "disk fill", stops: stage.TmpSize, change: tmpSize, attempt: try("fill", "/tmp/file", "8")},
+	{name: "disk fill of /dev/shm", stops: stage.TmpSize, change: tmpSize, attempt: try("fill", "/dev/shm/file", "8")},
+}
+
+func hostName(*lure) string {
+	name, _ := os.Hostname()
+	return name
+}
+
+func pids(n int64) func(*provider.Spec, *lure) {
+	return func(s *provider.Spec, _ *lure) { s.Resources.Pids = n; s.Resources.MemoryBytes = 1 << 30 }
+}
+
+func tmpSize(s *provider.Spec, _ *lure) { s.Config = []byte(`{"tmp_size": "1MiB"}`) }
+
+func becomesRoot(_ *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {
+	text, _ := r.probe(s, "suid", "/shared/suid")
+	return text == "0", "uid " + text
+}
+
+// notRefused reports whether the filter lets a system call through to the kernel, which
+// then refuses what it was given by another error.
+func notRefused(number int) func(*testing.T, *rig, provider.Sandbox, *lure) (bool, string) {
+	return func(_ *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {
+		text, ok := r.probe(s, "call", strconv.Itoa(number))
+		return ok || !strings.Contains(text, unix.EPERM.Error()), text
+	}
+}
+
+func forks(n int) func(*testing.T, *rig, provider.Sandbox, *lure) (bool, string) {
+	return func(_ *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {
+		text, ok := r.probe(s, "fork", strconv.Itoa(n))
+		return ok, text
+	}
+}
+
+// eats reports whether the sandbox could use so many MiB. One that could not is gone.
+func eats(n int) func(*testing.T, *rig, provider.Sandbox, *lure) (bool, string) {
+	return func(t *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {
+		r.get(s, "/")
+		go func() { // there may be no answer
+			answer, err := r.http.Get("http://" + s.Endpoint.IP + ":" + strconv.Itoa(s.Endpoint.Port) + "/probe/eat?arg=" + strconv.Itoa(n))
+			if err == nil {
+				answer.Body.Close()
+			}
+		}()
+		escaped := false
+		await(t, "the memory bomb", func() bool {
+			now, err := r.Get(t.Context(), provider.Ref{ID: s.ID})
+			if err != nil || now.State == provider.StateExited {
+				return true
+			}
+			status, err := r.http.Get("http://" + s.Endpoint.IP + ":" + strconv.Itoa(s.Endpoint.Port) + "/ate")
+			if err != nil {
+				return false
+			}
+			status.Body.Close()
+			escaped = status.StatusCode == 200
+			return escaped
+		})
+		return escaped, "eaten: " + strconv.FormatBool(escaped)
+	}
+}

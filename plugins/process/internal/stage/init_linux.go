@@ -1,0 +1,161 @@
+package stage
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"runtime"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func runInit() int {
+	setName("berth-init")
+	runtime.LockOSThread() // what is dropped for the command, is dropped on this thread
+	for fd := initOrder; fd < initTrees; fd++ {
+		unix.CloseOnExec(fd)
+	}
+	var o Order
+	pid, err := start(&o)
+	if err != nil {
+		_ = writeAll(initResult, []byte(err.Error()))
+		return 1
+	}
+	_ = writeAll(initResult, []byte(started))
+	unix.Close(initResult)
+	go serveControl(o.Port, pid)
+	return reap(pid)
+}
+
+// start makes the sandbox around this process and starts the command in it.
+func start(o *Order) (pid int, err error) {
+	if err := readOrder(initOrder, o); err != nil {
+		return 0, err
+	}
+	if err := dieWithShim(); err != nil {
+		return 0, err
+	}
+	if o.on(UTS) {
+		if err := unix.Sethostname([]byte(hostname(o.ID))); err != nil {
+			return 0, fmt.Errorf("hostname: %w", err)
+		}
+	}
+	if o.on(Net) {
+		if err := loopbackUp(); err != nil {
+			return 0, fmt.Errorf("the loopback interface: %w", err)
+		}
+	}
+	if o.on(Cgroupns) {
+		_ = unix.Unshare(unix.CLONE_NEWCGROUP) // hides names; nothing rests on it
+	}
+	if err := makeRoot(o); err != nil {
+		return 0, err
+	}
+	program, err := lookPath(o)
+	if err != nil {
+		return 0, err
+	}
+	if err := confine(o); err != nil {
+		return 0, err
+	}
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(null)
+	pid, err = syscall.ForkExec(program, o.Command, &syscall.ProcAttr{Dir: o.WorkDir, Env: o.Env,
+		Files: []uintptr{uintptr(null), 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true}})
+	if err != nil {
+		return 0, fmt.Errorf("the command %q can't be executed in %s: %w", program, o.WorkDir, err)
+	}
+	return pid, nil
+}
+
+// setName is what ps shows; the name of an executed descriptor tells nothing.
+func setName(name string) {
+	b := append([]byte(name), 0)
+	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0)
+}
+
+// hostname is short and lets an operator find the sandbox.
+func hostname(id string) string {
+	if len(id) > 12 {
+		id = id[len(id)-12:]
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '.' || r == '_' {
+			return '-'
+		}
+		return r
+	}, "box-"+id)
+}
+
+// dieWithShim has the kernel kill this process when the thread of the shim that made it
+// ends, and ends it when that has happened already.
+func dieWithShim() error {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("pdeathsig: %w", err)
+	}
+	var poll = []unix.PollFd{{Fd: initControl, Events: unix.POLLIN}}
+	if n, _ := unix.Poll(poll, 0); n > 0 && poll[0].Revents&unix.POLLHUP != 0 {
+		os.Exit(1)
+	}
+	return nil
+}
+
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	ifr, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
+}
+
+// lookPath finds the command in the sandbox's root, by the sandbox's PATH.
+func lookPath(o *Order) (string, error) {
+	name := o.Command[0]
+	if strings.Contains(name, "/") {
+		if !path.IsAbs(name) {
+			name = path.Join(o.WorkDir, name)
+		}
+		return name, nil
+	}
+	for _, kv := range o.Env {
+		if list, ok := strings.CutPrefix(kv, "PATH="); ok {
+			for dir := range strings.SplitSeq(list, ":") {
+				file := path.Join(dir, name)
+				if !path.IsAbs(file) {
+					continue
+				}
+				if info, err := os.Stat(file); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+					return file, nil
+				}
+			}
+		}
+	}
+	return "", fmt.Errorf("the command %q is not found in the sandbox's PATH", name)
+}
+
+// reap waits for all that this process inherits, until the command ends. Then the kernel
+// kills the rest, because this process does.
+func reap(command int) int {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		if err == nil && pid == command {
+			return exitCode(status)
+		}
+		if err == syscall.ECHILD {
+			return 1
+		}
+	}
+}

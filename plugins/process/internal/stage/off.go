@@ -1,0 +1,28 @@
+package stage
+
+import "slices"
+
+// The mechanisms, as Order.Off names them. Only tests of this repository leave one out.
+const (
+	User     = "user"     // user namespace
+	PID      = "pid"      // pid namespace
+	IPC      = "ipc"      // ipc namespace
+	UTS      = "uts"      // uts namespace
+	Net      = "net"      // network namespace
+	Cgroupns = "cgroupns" // cgroup namespace
+	Root     = "root"     // fresh root
+	ReadOnly = "readonly" // read-only mounts
+	NoSuid   = "nosuid"   // nosuid and nodev mounts
+	Masks    = "masks"    // hidden and read-only parts of /proc
+	TmpSize  = "tmpsize"  // size caps of /tmp and /dev/shm
+	Keyring  = "keyring"  // session keyring of its own
+	Rlimits  = "rlimits"
+	Landlock = "landlock"
+	Caps     = "caps"
+	NNP      = "no_new_privs"
+	Seccomp  = "seccomp"
+	Cgroups  = "cgroups"
+	Hidden   = "hidden" // the init is not to be looked into
+)
+
+func (o *Order) on(mechanism string) bool { return !slices.Contains(o.Off, mechanism) }

@@ -1,0 +1,79 @@
+package stage
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// devices are the nodes of the sandbox's /dev.
+var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
+
+// openTrees makes a detached copy of every mount that the sandbox gets, with its flags:
+// entries, devices, mounts, in this order. Who is root on the host does it in the shim,
+// because the sandbox's user may not be able to reach a source; anybody else does it in
+// the init, where he has the right to mount. See open_tree(2) and mount_setattr(2).
+func openTrees(o *Order) ([]int, error) {
+	var fds []int
+	fail := func(err error) ([]int, error) {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+		return nil, err
+	}
+	open := func(what, source string, attr uint64) error {
+		fd, err := cloneTree(source, attr)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", what, source, err)
+		}
+		fds = append(fds, fd)
+		return nil
+	}
+	plain := uint64(0)
+	if o.on(NoSuid) {
+		plain = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+	}
+	readOnly := uint64(0)
+	if o.on(ReadOnly) {
+		readOnly = unix.MOUNT_ATTR_RDONLY
+	}
+	for _, e := range o.Entries {
+		if e.Source == "" {
+			continue
+		}
+		if err := open("root entry", e.Source, plain|readOnly); err != nil {
+			return fail(err)
+		}
+	}
+	for _, d := range devices {
+		if err := open("device", "/dev/"+d, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC); err != nil {
+			return fail(err)
+		}
+	}
+	for _, m := range o.Mounts {
+		attr := plain
+		if m.ReadOnly {
+			attr |= readOnly
+		}
+		if err := open("mount", m.Source, attr); err != nil {
+			return fail(err)
+		}
+	}
+	return fds, nil
+}
+
+// cloneTree makes a detached copy of what is mounted at and below path, with attributes
+// added everywhere. It takes no part in the host's mounts and unmounts.
+func cloneTree(path string, attr uint64) (fd int, err error) {
+	fd, err = unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return -1, err
+	}
+	err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE,
+		&unix.MountAttr{Attr_set: attr, Propagation: unix.MS_PRIVATE})
+	if err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("mount_setattr: %w", err)
+	}
+	return fd, nil
+}
