@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
 
 	"github.com/berth-dev/berth/sdk/provider"
 )
@@ -267,24 +269,36 @@ func TestStopAndDeleteDaemonError(t *testing.T) {
 	}
 }
 
-// A daemon that was replaced by an older one is spoken to in its version.
+// A daemon that was replaced by an older one, or by a newer one that speaks the old versions
+// no more, is spoken to in its own. Each is told by the daemon's words, so that it takes an
+// engine that refuses: an old one the first, a current one the second.
 func TestRenegotiate(t *testing.T) {
-	proxy := newProxy(t)
-	var old atomic.Bool
-	proxy.use(hooks{after: func(req *http.Request, resp *http.Response) {
-		if strings.HasSuffix(req.URL.Path, "/_ping") && !old.Load() {
-			resp.Header.Set("Api-Version", "1.99")
-		}
-	}})
-	r := openRig(t, Config{}, world.api)
-	if _, err := r.Identity(t.Context()); !errors.Is(err, provider.Unavailable) {
-		if err == nil {
-			t.Skip("this daemon speaks the newest version of the API")
-		}
-		t.Fatalf("error is %v, want Unavailable", err)
-	}
-	old.Store(true)
-	if _, err := r.Identity(t.Context()); err != nil {
-		t.Errorf("after the negotiation: %v", err)
+	for _, test := range []struct{ name, before, accepts string }{
+		{"replaced by an older one", "1.99", "this daemon speaks the newest version of the API that the client knows"},
+		{"replaced by a newer one", "1.24", "this daemon speaks the oldest version of the API that the client knows"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if version := os.Getenv(client.EnvOverrideAPIVersion); version != "" {
+				t.Skipf("%s=%s: nothing is negotiated", client.EnvOverrideAPIVersion, version)
+			}
+			proxy := newProxy(t)
+			var replaced atomic.Bool
+			proxy.use(hooks{after: func(req *http.Request, resp *http.Response) {
+				if strings.HasSuffix(req.URL.Path, "/_ping") && !replaced.Load() {
+					resp.Header.Set("Api-Version", test.before)
+				}
+			}})
+			r := openRig(t, Config{}, world.api)
+			if _, err := r.Identity(t.Context()); !errors.Is(err, provider.Unavailable) {
+				if err == nil {
+					t.Skip(test.accepts)
+				}
+				t.Fatalf("error is %v, want Unavailable", err)
+			}
+			replaced.Store(true)
+			if _, err := r.Identity(t.Context()); err != nil {
+				t.Errorf("after the negotiation: %v", err)
+			}
+		})
 	}
 }

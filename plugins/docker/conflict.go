@@ -9,6 +9,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -65,6 +66,9 @@ func (p *Provider) settle(ctx context.Context, spec provider.Spec, turn *turns) 
 		if turn.remade {
 			return nil, refusal(provider.Conflict, "", "", "",
 				fmt.Sprintf("container %s of this request does not run (%s), and was made anew once already", shortID(s.ID), s.State))
+		}
+		if err := crash.Point("docker.conflict.removing"); err != nil {
+			return nil, err
 		}
 		turn.remade = true
 		p.log.InfoContext(ctx, "removing a container that does not run, to make it anew",

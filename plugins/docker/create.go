@@ -9,6 +9,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -40,7 +41,7 @@ func (p *Provider) create(ctx context.Context, spec provider.Spec) (created prov
 	}
 	// Two creates of one name at a time would take each other's container, made and not
 	// yet started, for one that has ended.
-	unlock, err := p.names.lock(ctx, spec.Name)
+	unlock, err := p.names.Lock(ctx, spec.Name)
 	if err != nil {
 		return created, "", err
 	}
@@ -68,6 +69,9 @@ func (p *Provider) create(ctx context.Context, spec provider.Spec) (created prov
 		created = provider.Created{Outcome: provider.OutcomeCreated, Sandbox: sandbox}
 		created.Identity, err = p.knownIdentity(ctx)
 	}
+	if err == nil {
+		err = crash.Point("docker.create.observed")
+	}
 	if err != nil {
 		return provider.Created{}, id, p.undo(ctx, id, err)
 	}
@@ -81,11 +85,17 @@ func (p *Provider) make(ctx context.Context, plan *plan) (id string, err error) 
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
+	if err := crash.Point("docker.create.naming"); err != nil {
+		return "", err
+	}
 	learn, cancel := outlive(ctx, learnGrace)
 	defer cancel()
 	made, err := p.daemon.client().ContainerCreate(learn, plan.config, plan.host, nil, nil, plan.spec.Name)
 	for _, w := range made.Warnings {
 		p.log.WarnContext(ctx, "the daemon warns", "session_id", plan.spec.SessionID, "warning", w)
+	}
+	if err == nil {
+		err = crash.Point("docker.create.made")
 	}
 	switch {
 	case err == nil && made.ID != "":
@@ -107,6 +117,9 @@ func (p *Provider) start(ctx context.Context, plan *plan, id string) (provider.S
 	defer cancel()
 	if err := p.daemon.client().ContainerStart(learn, id, container.StartOptions{}); err != nil {
 		return provider.Sandbox{}, startRefused(err)
+	}
+	if err := crash.Point("docker.create.started"); err != nil {
+		return provider.Sandbox{}, err
 	}
 	if plan.spec.ConfirmStart {
 		p.awaitExit(ctx, id, startLook)

@@ -7,6 +7,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -40,7 +41,13 @@ func (p *Provider) delete(ctx context.Context, req provider.DeleteRequest) error
 	if err := checkFence(labels, req.Fence); err != nil {
 		return err
 	}
+	if err := crash.Point("docker.delete.removing"); err != nil {
+		return err
+	}
 	found, err := p.removeIfThere(ctx, req.ID)
+	if err == nil {
+		err = crash.Point("docker.delete.removed")
+	}
 	if err != nil {
 		return err
 	}

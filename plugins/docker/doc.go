@@ -9,15 +9,18 @@
 // # The daemon
 //
 // DOCKER_HOST, DOCKER_API_VERSION, DOCKER_CERT_PATH and DOCKER_TLS_VERIFY say where it
-// is, as for Docker's own client; the API version is negotiated, from 1.41 on. The
-// daemon need not be there when the provider opens. While it is away each verb fails
-// as Unavailable with the reason; once it is back they work again.
+// is, as for Docker's own client; the API version is negotiated, from 1.41 to 1.51, which
+// engines from 20.10 on speak, current ones too. The daemon need not be there when the
+// provider opens. While it is away each verb fails as Unavailable with the reason; once it
+// is back they work again.
 //
 // # Images
 //
 // pull says when Prepare pulls an image: "never"; "missing", when the daemon does not have
 // it; "always", each time, so that a tag that was moved is followed. Callers that want the
-// same image at once share one pull. An image's id can't be pulled.
+// same image at once share one pull. An image's id can't be pulled. A sandbox is made from the
+// id of the image that was prepared, whatever its name means by then. The digest that is told
+// is the repository's where there is one; with containerd's image store it is the id as well.
 //
 // A registry is shown what Docker's own client would show it: the credentials in
 // config.json under DOCKER_CONFIG or ~/.docker, from auths, credHelpers or credsStore. The

@@ -6,10 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"slices"
 	"testing"
 
 	"github.com/docker/docker/client"
@@ -18,15 +14,12 @@ import (
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
-// dockerd is a daemon of this test alone, with its own data, sockets, cgroups, and
-// network, mount and process namespaces: when it is killed, all that it started ends,
-// as in a crash of the machine.
+// dockerd is a daemon of this test alone: when it is killed, all that it started ends, as
+// in a crash of the machine.
 type dockerd struct {
-	t    *testing.T
-	dir  string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when cmd has ended
-	api  *client.Client
+	t      *testing.T
+	daemon *dockertest.Daemon
+	api    *client.Client
 }
 
 // newDockerd starts a daemon, and points the environment of the test at it. Where that can't
@@ -35,38 +28,23 @@ type dockerd struct {
 func newDockerd(t *testing.T) *dockerd {
 	t.Helper()
 	needDaemon(t)
-	if runtime.GOOS != "linux" {
-		t.Skip("a daemon of its own wants Linux")
-	}
-	if uid := os.Getuid(); uid != 0 {
-		without(t, "a daemon of its own wants root, not user %d", uid)
-	}
-	for _, tool := range []string{"dockerd", "unshare"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			without(t, "a daemon of its own wants %s: %v", tool, err)
-		}
+	switch err := dockertest.NeedDaemon(); {
+	case errors.Is(err, dockertest.ErrNotLinux):
+		t.Skip(err)
+	case err != nil:
+		without(t, "%v", err)
 	}
 	dir, err := os.MkdirTemp("", "berth-dockerd-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &dockerd{t: t, dir: dir}
+	d := &dockerd{t: t, daemon: &dockertest.Daemon{Dir: dir, Machine: true}}
 	t.Setenv(client.EnvOverrideHost, "unix://"+d.socket())
 	if d.api, err = dockertest.Connect(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = d.api.Close()
-		d.kill()
-		for range 2 { // a container's group holds those of its processes
-			groups, _ := filepath.Glob("/sys/fs/cgroup/*/" + filepath.Base(dir) + "/*")
-			more, _ := filepath.Glob("/sys/fs/cgroup/*/" + filepath.Base(dir))
-			unified, _ := filepath.Glob("/sys/fs/cgroup/" + filepath.Base(dir))
-			for _, g := range slices.Concat(groups, more, unified) {
-				_ = os.Remove(g)
-			}
-		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := errors.Join(d.api.Close(), d.daemon.End(), os.RemoveAll(dir)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -74,46 +52,16 @@ func newDockerd(t *testing.T) *dockerd {
 	return d
 }
 
-func (d *dockerd) socket() string { return filepath.Join(d.dir, "s") }
+func (d *dockerd) socket() string { return d.daemon.Socket() }
 
 // start runs the daemon on the data of that name. Engines before 23.0 then all have the
 // engine id of the machine.
 func (d *dockerd) start(data string) {
 	d.t.Helper()
-	config := filepath.Join(d.dir, "config.json")
-	if err := os.WriteFile(config, []byte("{}"), 0o600); err != nil {
-		d.t.Fatal(err)
+	d.daemon.Data = data
+	if err := d.daemon.Start(d.t.Context()); err != nil {
+		without(d.t, "%v", err)
 	}
-	log, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer log.Close()
-	for _, stale := range []string{"pid", "exec/containerd/containerd.pid"} {
-		_ = os.Remove(filepath.Join(d.dir, stale))
-	}
-	d.cmd = exec.Command("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"dockerd", "--config-file", config, "--data-root", filepath.Join(d.dir, data),
-		"--exec-root", filepath.Join(d.dir, "exec"), "--pidfile", filepath.Join(d.dir, "pid"),
-		"--host", "unix://"+d.socket(), "--cgroup-parent", "/"+filepath.Base(d.dir),
-		"--bridge", "none", "--iptables=false", "--storage-driver", "vfs")
-	d.cmd.Stdout, d.cmd.Stderr = log, log
-	if err := d.cmd.Start(); err != nil {
-		without(d.t, "a daemon of its own can't be started: %v", err)
-	}
-	done := make(chan struct{})
-	d.done = done
-	go func(cmd *exec.Cmd) { defer close(done); _ = cmd.Wait() }(d.cmd)
-	eventually(d.t, "dockerd", func() bool {
-		select {
-		case <-done:
-			text, _ := os.ReadFile(filepath.Join(d.dir, "log"))
-			without(d.t, "a daemon of its own does not run here:\n%.2000s", text)
-		default:
-		}
-		_, err := d.api.Ping(context.Background())
-		return err == nil
-	})
 	if _, err := d.api.ImageInspect(context.Background(), world.image); err == nil {
 		return
 	}
@@ -124,11 +72,7 @@ func (d *dockerd) start(data string) {
 
 // kill ends the daemon and what it has started, and waits until it does not answer.
 func (d *dockerd) kill() {
-	if d.cmd == nil || d.cmd.Process == nil {
-		return
-	}
-	_ = d.cmd.Process.Kill()
-	<-d.done
+	d.daemon.Kill()
 	eventually(d.t, "the end of dockerd", func() bool {
 		conn, err := net.Dial("unix", d.socket())
 		if err == nil {

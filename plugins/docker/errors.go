@@ -72,6 +72,8 @@ func isDaemonDown(text string) bool {
 		"ttrpc: closed",
 		"rpc error: code = Unavailable",
 		"failed to dial \"/run/containerd",
+		"connection error: desc = ", // of gRPC to containerd's socket, wherever it is
+		"error reading from server", // the same, in the midst of a call
 		"cannot connect to containerd",
 	)
 }

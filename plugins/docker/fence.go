@@ -6,7 +6,9 @@ import (
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
-// checkFence refuses a container that is not the one that the caller means.
+// checkFence refuses a container that is not the one that the caller means. A session
+// label that is no UUID is another's, whoever asks: such a container is the operator's to
+// remove.
 func checkFence(labels map[string]string, fence provider.Fence) error {
 	owner, owned := labels[labelOwner]
 	session, ok := labels[labelSessionID]

@@ -13,12 +13,12 @@ import (
 )
 
 // digestOf tells what an image is: the repository digest that belongs to the name it
-// was asked for by, or its id when it was never pushed or pulled under that name. pin
-// is what the daemon understands for exactly that image.
-func digestOf(name string, img image.InspectResponse) (digest, pin string) {
+// was asked for by, or its id when it was never pushed or pulled under that name. With
+// containerd's image store, the default of engines from 29.0, both are the same.
+func digestOf(name string, img image.InspectResponse) string {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return img.ID, img.ID // asked for by its id
+		return img.ID // asked for by its id
 	}
 	for _, text := range img.RepoDigests {
 		have, err := reference.ParseNormalizedNamed(text)
@@ -26,10 +26,10 @@ func digestOf(name string, img image.InspectResponse) (digest, pin string) {
 			continue
 		}
 		if d, ok := have.(reference.Digested); ok {
-			return d.Digest().String(), text
+			return d.Digest().String()
 		}
 	}
-	return img.ID, img.ID
+	return img.ID
 }
 
 // userOf tells the "uid:gid" of a container's process, by Docker's own rules: an empty
@@ -55,8 +55,8 @@ func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// pinned remembers what images that were prepared are called at the daemon. It is no
-// more than a short cut: what it has forgotten is asked again.
+// pinned remembers the ids of images that were prepared. It is no more than a short cut:
+// what it has forgotten is asked again.
 type pinned struct {
 	mu   sync.Mutex
 	pins map[[2]string]string // by name and digest
@@ -80,8 +80,9 @@ func (p *pinned) get(name, digest string) string {
 	return p.pins[[2]string{name, digest}]
 }
 
-// pin returns what to create a container from so that it is exactly the image that was
-// prepared, whatever its name means by now.
+// pin returns the id of the image that was prepared: what to create a container from so
+// that it is exactly that one, whatever its name means by now. A name with a digest is not
+// enough: containerd's image store forgets it when the tag moves, and keeps the image.
 func (p *Provider) pin(ctx context.Context, name, digest string) (string, error) {
 	if digest == "" {
 		return "", refusal(provider.InvalidArgument, "", "", "", "the spec has no digest of image "+name)
@@ -91,10 +92,9 @@ func (p *Provider) pin(ctx context.Context, name, digest string) (string, error)
 	}
 	pin := digest // an image's id
 	if named, err := reference.ParseNormalizedNamed(name); err == nil {
-		byDigest := reference.FamiliarName(named) + "@" + digest
-		switch _, err := p.daemon.client().ImageInspect(ctx, byDigest); {
+		switch img, err := p.daemon.client().ImageInspect(ctx, reference.FamiliarName(named)+"@"+digest); {
 		case err == nil:
-			pin = byDigest
+			pin = img.ID
 		case !cerrdefs.IsNotFound(err):
 			return "", err
 		}

@@ -40,8 +40,8 @@ func (p *Provider) prepare(ctx context.Context, req provider.PrepareRequest) (pr
 	if err != nil {
 		return provider.Prepared{}, err
 	}
-	digest, pin := digestOf(req.Image, img)
-	p.pinned.put(req.Image, digest, pin)
+	digest := digestOf(req.Image, img)
+	p.pinned.put(req.Image, digest, img.ID)
 	user := own.User
 	if user == "" && img.Config != nil {
 		user = img.Config.User

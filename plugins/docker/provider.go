@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/berth-dev/berth/sdk/keylock"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -35,7 +36,7 @@ type Provider struct {
 	tracer trace.Tracer
 	daemon *daemon
 
-	names    keyedLock // held while a sandbox of that name is made
+	names    keylock.Lock // held while a sandbox of that name is made
 	pulls    pulls
 	progress progress
 	pinned   pinned

@@ -57,8 +57,7 @@ func (p *Provider) pullQuietly(ctx context.Context, name string) (digest string,
 	if err != nil {
 		return "", err
 	}
-	digest, _ = digestOf(name, img)
-	return digest, nil
+	return digestOf(name, img), nil
 }
 
 // follow reads a pull's stream to its end. An error in the stream is the pull's error.
@@ -114,15 +113,18 @@ func (p *Provider) pullFailed(ctx context.Context, name string, login login, err
 	out := &provider.Error{Message: notPulled(name), Err: err}
 	text := strings.ToLower(err.Error())
 	switch {
-	case containsAny(text, "not found", "manifest unknown", "repository does not exist", "pull access denied"):
+	case strings.Contains(text, "no basic auth credentials"): // engines from 25.0 say "pull access denied" as well
+		out.Class = provider.InvalidArgument
+		out.Message += ": " + login.denied()
+	case containsAny(text, "not found", "manifest unknown", "no matching manifest", "repository does not exist", "pull access denied"), isHidden(err, text):
 		out.Class = provider.NotFound
-		if strings.Contains(text, "pull access denied") {
+		if strings.Contains(text, "pull access denied") || isHidden(err, text) {
 			out.Message += "; if it is a private one, " + login.denied()
 		}
 	case cerrdefs.IsUnauthorized(err), cerrdefs.IsPermissionDenied(err), containsAny(strings.ReplaceAll(text, "permission denied", ""), registryDenied...):
 		out.Class = provider.InvalidArgument
 		out.Message += ": " + login.denied()
-	case containsAny(text, "toomanyrequests", "too many requests"):
+	case containsAny(text, "toomanyrequests", "too many requests", "http 429 response"):
 		out.Class = provider.Exhausted
 		out.Message += ": its registry wants no more pulls for now"
 	case containsAny(text, registryAway...):
@@ -135,6 +137,13 @@ func (p *Provider) pullFailed(ctx context.Context, name string, login login, err
 		out.Class = classOf(ctx, err)
 	}
 	return out
+}
+
+// isHidden knows a registry that lets these credentials in and not to this image, in the
+// words of engines from 25.0 with containerd's images; others say "pull access denied". A
+// refusal by the daemon itself is none. A registry may say no more than the status.
+func isHidden(err error, text string) bool {
+	return cerrdefs.IsPermissionDenied(err) && strings.Contains(text, "error from registry") || containsAny(text, "403 forbidden", "http 403 response")
 }
 
 func notPulled(name string) string { return fmt.Sprintf("image %q could not be pulled", name) }
@@ -152,5 +161,6 @@ var registryAway = []string{
 	"connection refused", "connection reset", "no such host", "server misbehaving",
 	"temporary failure in name resolution", "network is unreachable", "no route to host",
 	"i/o timeout", "handshake timeout", "timeout exceeded", "deadline exceeded",
-	"unexpected http status: 5", "service unavailable", "bad gateway", "unexpected eof", "\": eof",
+	"unexpected http status: 5", "500 internal server error", "service unavailable", "bad gateway", "gateway timeout",
+	"unexpected eof", "\": eof",
 }

@@ -9,6 +9,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -47,7 +54,7 @@ func TestPull(t *testing.T) {
 	}
 	// A provider that has not prepared it, as after a restart, makes the same of it.
 	for _, p := range []*rig{r, newRig(t, Config{})} {
-		if pin, err := p.pin(t.Context(), request.Image, digest); err != nil || pin != repository+"@"+digest {
+		if pin, err := p.pin(t.Context(), request.Image, digest); err != nil || pin != imageID(t, repository+"@"+digest) {
 			t.Errorf("the digest is pinned as %q, %v", pin, err)
 		}
 	}
@@ -61,7 +68,7 @@ func TestPullFails(t *testing.T) {
 	reg := newRegistry(t)
 	reg.push(t, "berth/pulled:one", 1)
 	_, err := r.Prepare(t.Context(), provider.PrepareRequest{Image: reg.host + "/berth/pulled:two"})
-	wantFailure(t, err, provider.NotFound, codeStart, "/berth/pulled:two", "could not be pulled", "manifest unknown")
+	wantFailure(t, err, provider.NotFound, codeStart, "/berth/pulled:two", "could not be pulled", "not found")
 	if !strings.Contains(r.logs.String(), `progress="failed: image `) {
 		t.Errorf("the log does not tell that the pull failed:\n%s", r.logs)
 	}
@@ -74,6 +81,13 @@ func TestPullFails(t *testing.T) {
 	}{
 		{http.StatusForbidden, `{"errors":[{"code":"DENIED","message":"the shelf is broken"}]}`, provider.NotFound, "docker login " + reg.host},
 		{http.StatusTooManyRequests, `{"errors":[{"code":"TOOMANYREQUESTS","message":"slowly"}]}`, provider.Exhausted, "no more pulls for now"},
+		{http.StatusForbidden, "", provider.NotFound, "docker login " + reg.host},
+		{http.StatusUnauthorized, "", provider.InvalidArgument, "docker login " + reg.host},
+		{http.StatusTooManyRequests, "", provider.Exhausted, "no more pulls for now"},
+		{http.StatusInternalServerError, "", provider.Unavailable, "can't reach its registry"},
+		{http.StatusBadGateway, "", provider.Unavailable, "can't reach its registry"},
+		{http.StatusServiceUnavailable, `{"errors":[{"code":"UNAVAILABLE","message":"the shelf is shut"}]}`, provider.Unavailable, "can't reach its registry"},
+		{http.StatusGatewayTimeout, "<html>", provider.Unavailable, "can't reach its registry"},
 	} {
 		reg.use("", "", func(w http.ResponseWriter, req *http.Request) bool {
 			if !asksForManifest(req) {
@@ -99,6 +113,31 @@ func TestPullFails(t *testing.T) {
 	if err == nil || errors.Is(err, provider.Canceled) || !strings.Contains(err.Error(), "could not be pulled") {
 		t.Errorf("a pull that broke off: %v", err)
 	}
+}
+
+// An image that is not there for the daemon's platform is not found.
+func TestPullOfAnotherPlatform(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{Pull: pullMissing})
+	reg := newRegistry(t)
+	img, err := random.Image(1024, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: img,
+		Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}}})
+	image := reg.host + "/berth/elsewhere:one"
+	ref, err := name.ParseReference(image, name.Insecure)
+	if err == nil {
+		transport := &http.Transport{}
+		defer transport.CloseIdleConnections()
+		err = remote.WriteIndex(ref, index, remote.WithTransport(transport), remote.WithContext(t.Context()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Prepare(t.Context(), provider.PrepareRequest{Image: image})
+	wantFailure(t, err, provider.NotFound, codeStart, "could not be pulled", "no matching manifest for linux/")
 }
 
 // pull = "always" takes what a tag means now, and fails rather than take what it meant.

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -41,7 +42,13 @@ func (p *Provider) stop(ctx context.Context, req provider.StopRequest, span trac
 		return provider.Stopped{}, err
 	}
 	seconds := int(max(0, req.Grace+time.Second-1) / time.Second)
+	if err := crash.Point("docker.stop.sending"); err != nil {
+		return provider.Stopped{}, err
+	}
 	if err := p.daemon.client().ContainerStop(ctx, req.ID, container.StopOptions{Timeout: &seconds}); err != nil {
+		return provider.Stopped{}, err
+	}
+	if err := crash.Point("docker.stop.stopped"); err != nil {
 		return provider.Stopped{}, err
 	}
 	if c, err = p.inspect(ctx, ref); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -20,6 +21,9 @@ func (p *Provider) undo(ctx context.Context, id string, cause error) error {
 	class := classOf(ctx, cause)
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoBound)
 	defer cancel()
+	if err := crash.Point("docker.undo.removing"); err != nil {
+		return err
+	}
 	tail := p.logTail(own, id)
 	out := &provider.Error{Class: class, LogTail: tail, Err: withTail(cause, tail)}
 	if err := p.remove(own, id); err != nil {

@@ -1,9 +1,11 @@
 // Command berth-docker-fixture makes and removes, through the daemon's API, the image
 // and the network that the demo and the tests use. It needs no docker command.
 //
+//	berth-docker-fixture ping
 //	berth-docker-fixture up   --image NAME --network NAME --agent PATH [--user UID:GID]
 //	berth-docker-fixture down --image NAME --network NAME [--label KEY=VALUE]…
 //
+// ping ends with 0 when a daemon answers, and else tells why none does.
 // down also removes the containers that bear one of the labels. Neither touches an
 // image or a network that it did not make.
 package main
@@ -31,7 +33,7 @@ func main() {
 // run returns the exit code: 0 done, 1 failed, 2 a command line that can't be read.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
 	var f dockertest.Fixture
-	flags := flag.NewFlagSet("berth-docker-fixture up|down", flag.ContinueOnError)
+	flags := flag.NewFlagSet("berth-docker-fixture ping|up|down", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&f.Image, "image", "", "name of the image")
 	flags.StringVar(&f.Network, "network", "", "name of the network")
@@ -48,8 +50,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	if len(args) > 0 {
 		verb, args = args[0], args[1:]
 	}
-	if verb != "up" && verb != "down" {
-		fmt.Fprintln(stderr, "berth-docker-fixture: the first argument must be up or down")
+	if verb != "ping" && verb != "up" && verb != "down" {
+		fmt.Fprintln(stderr, "berth-docker-fixture: the first argument must be ping, up or down")
 		return 2
 	}
 	switch err := flags.Parse(args); {
@@ -65,9 +67,12 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	api, err := dockertest.Connect()
 	if err == nil {
 		defer api.Close()
-		if verb == "up" {
+		switch verb {
+		case "ping":
+			_, err = api.Ping(ctx)
+		case "up":
 			err = dockertest.Up(ctx, api, f)
-		} else {
+		default:
 			err = dockertest.Down(ctx, api, f)
 		}
 	}

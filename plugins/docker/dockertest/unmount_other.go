@@ -1,0 +1,5 @@
+//go:build !linux
+
+package dockertest
+
+func unmount(string) error { return nil }
