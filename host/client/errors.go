@@ -49,6 +49,9 @@ func (e *awayError) Error() string {
 // Unwrap returns the cause.
 func (e *awayError) Unwrap() error { return e.err }
 
+// pingLost is what net/http says when a ping is not answered. It has no value for that.
+const pingLost = "client connection lost"
+
 // failed is the *Error for what a call has come to.
 func (c *Client) failed(ctx context.Context, op string, err error) error {
 	var e *Error
@@ -71,6 +74,9 @@ func (c *Client) failed(ctx context.Context, op string, err error) error {
 			e.Err = sent.Err
 		}
 		e.Message = "the connection to " + c.link.where + " broke"
+		if strings.Contains(e.Err.Error(), pingLost) {
+			e.Message = fmt.Sprintf("the host at %s has not answered for %v; it hangs, or has no time", c.link.where, pingAfter+pingTimeout)
+		}
 	}
 	return e
 }

@@ -15,8 +15,8 @@ const (
 	dialTimeout = 10 * time.Second
 	idleTimeout = 90 * time.Second
 	// A host that hangs is found by a ping: a stream would wait for it without end.
-	pingAfter   = 30 * time.Second
-	pingTimeout = 15 * time.Second
+	pingAfter   = 5 * time.Second
+	pingTimeout = 10 * time.Second
 	// What a slow reader of a stream lets pile up here, in bytes. Beyond it the host sees
 	// that the reader is slow.
 	streamBuffer = 256 << 10

@@ -31,7 +31,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		if strings.HasSuffix(c.Short, ".") || c.Short != strings.ToUpper(c.Short[:1])+c.Short[1:] {
 			t.Errorf("%s: Short begins with a capital and ends without a full stop: %q", path, c.Short)
 		}
-		if c.HasParent() && !strings.Contains(c.Example, "berth "+c.Name()) {
+		if c.HasParent() && !strings.Contains(c.Example, path) {
 			t.Errorf("%s: the example does not use it: %q", path, c.Example)
 		}
 		for line := range strings.Lines(c.LocalFlags().FlagUsages()) {
@@ -40,7 +40,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			}
 		}
 	})
-	for _, verb := range strings.Fields("serve validate demo create ensure get list extend stop delete watch logs providers version completion help") {
+	for _, verb := range strings.Fields("serve validate demo create ensure get list extend stop delete watch logs providers doctor reap version completion help") {
 		if !slices.Contains(names, verb) {
 			t.Errorf("there is no verb %s", verb)
 		}

@@ -22,7 +22,7 @@ import (
 const inspectWithin = 15 * time.Second
 
 func (a *app) providers() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "providers", Short: "Tell how each provider is", Args: cobra.NoArgs,
 		Long: `Tell how each provider is: state, version, capabilities, and what the backend can't
 enforce on this machine. The host that runs is asked. Without one each provider's plugin is
@@ -51,6 +51,8 @@ host. The exit status is 1 when one is not ready.`,
 			return err
 		},
 	}
+	cmd.AddCommand(a.providersDocs())
+	return cmd
 }
 
 // askForProviders asks the host, or the plugins themselves where none runs.
@@ -71,7 +73,7 @@ func (a *app) askForProviders(cmd *cobra.Command) ([]client.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := a.logger()
+	log, err := a.inspector(cmd)
 	if err != nil {
 		return nil, err
 	}

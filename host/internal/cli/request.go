@@ -126,6 +126,9 @@ func instant(verb, flag, text string) (time.Time, error) {
 	if err != nil {
 		return t, usage(fmt.Errorf("%s: --%s: %q is no time; give one such as %s", verb, flag, text, "2026-01-02T15:04:05Z"))
 	}
+	if t.IsZero() { // which is none to the host
+		return t, refused(verb, "%s: %s is a time that was never set; give one that is to come", flag, text)
+	}
 	return t, nil
 }
 

@@ -67,7 +67,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.serve(), a.validate(), a.demo(),
 		a.create(), a.ensure(), a.get(), a.list(), a.extend(), a.stop(), a.delete(), a.watch(), a.logs(),
-		a.providers(), a.version(), a.completion(),
+		a.providers(), a.doctor(), a.reap(), a.version(), a.completion(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if cmd == root {
@@ -99,6 +99,15 @@ func (a *app) logger() (*slog.Logger, error) {
 		return nil, usage(fmt.Errorf("--log-level: %q is none; give debug, info, warn or error", a.logLevel))
 	}
 	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})), nil
+}
+
+// inspector is the log of a verb that starts plugins only to ask them: it has what is
+// wrong, and the rest only when --log-level asks for it.
+func (a *app) inspector(cmd *cobra.Command) (*slog.Logger, error) {
+	if !cmd.Flags().Changed("log-level") {
+		return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})), nil
+	}
+	return a.logger()
 }
 
 func (a *app) json() (bool, error) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -62,12 +63,13 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"page":  page,
-			"term":  sigterm,
-			"keep":  keep,
-			"same":  same,
-			"await": await,
+			"exits":   exits,
+			"page":    page,
+			"term":    sigterm,
+			"keep":    keep,
+			"same":    same,
+			"await":   await,
+			"becomes": becomes,
 		},
 	})
 }
@@ -100,6 +102,24 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s ended with %d, want %d", strings.Join(args[1:], " "), got, want)
 	}
+}
+
+// becomes runs a command again and again, until what it prints matches an expression:
+//
+//	becomes '^would reap ' berth reap --expired --dry-run
+func becomes(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: becomes expression command [args...]")
+	}
+	wanted, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-time.After(50 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if wanted.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("%s never printed %s", strings.Join(args[1:], " "), args[0])
 }
 
 // page waits until a page of the host answers with a status and has all of the words:

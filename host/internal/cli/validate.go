@@ -20,14 +20,14 @@ backend is touched.`,
 			if err != nil {
 				return err
 			}
-			log, err := a.logger()
+			log, err := a.inspector(cmd)
 			if err != nil {
 				return err
 			}
 			if err := host.Validate(cmd.Context(), cfg, host.Options{Logger: log}); err != nil {
 				return &exitError{exitUsage, fmt.Errorf("validate: %s: %w", a.configPath, err)}
 			}
-			fmt.Fprintf(a.out, "%s is valid: %d providers, %d templates\n", a.configPath, len(cfg.Providers), len(cfg.Templates))
+			fmt.Fprintf(a.out, "%s is valid: %s, %s\n", a.configPath, count(len(cfg.Providers), "provider"), count(len(cfg.Templates), "template"))
 			return nil
 		},
 	}

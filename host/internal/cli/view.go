@@ -195,16 +195,13 @@ func (v *view) draw(now time.Time) []string {
 }
 
 // title counts the sessions.
-func (v *view) title(living int, count map[host.Status]int) string {
+func (v *view) title(living int, of map[host.Status]int) string {
 	if !v.synced {
 		return "berth: reading the sessions"
 	}
-	parts := []string{fmt.Sprintf("berth: %d sessions", living)}
-	if living == 1 {
-		parts[0] = "berth: 1 session"
-	}
+	parts := []string{"berth: " + count(living, "session")}
 	for _, st := range []host.Status{host.StatusCreating, host.StatusRunning, host.StatusStopping, host.StatusStopped, host.StatusDeleting, host.StatusUnknown} {
-		if n := count[st]; n > 0 {
+		if n := of[st]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, st))
 		}
 	}

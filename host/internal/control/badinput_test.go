@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/base64"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/berth-dev/berth/host/internal/api"
@@ -210,4 +215,69 @@ func TestPages(t *testing.T) {
 	if bad := list(&controlv1.ListSessionsRequest{}); bad != nil || got.NextPageToken != "" {
 		t.Errorf("the last page: %+v, %q", bad, got.NextPageToken)
 	}
+}
+
+// TestBadHeaders wants what Connect would refuse by itself refused with our detail.
+func TestBadHeaders(t *testing.T) {
+	w := start(t)
+	for _, c := range []struct{ kind, header, value, body, code, want string }{
+		{"application/json", "Content-Encoding", "br", "{}", "unsupported", `get: Content-Encoding: "br" is not known here; send gzip, or nothing`},
+		{"application/json", "Content-Encoding", "gzip", "{}", "invalid_argument", "the body says that it is gzip and is not: "},
+		{"application/json", "Content-Encoding", "gzip", zipped("{}")[:15], "invalid_argument", "the body says that it is gzip and is not: unexpected EOF"},
+		{"application/json", "Connect-Timeout-Ms", "1s", "{}", "invalid_argument", `get: Connect-Timeout-Ms: "1s" is no time limit; give milliseconds, in at most 10 digits`},
+		{"application/json", "Connect-Timeout-Ms", "-1", "{}", "invalid_argument", "is no time limit"},
+		{"application/json", "Connect-Timeout-Ms", "99999999999", "{}", "invalid_argument", "is no time limit"},
+		{"application/json", "Connect-Protocol-Version", "2", "{}", "invalid_argument", `get: Connect-Protocol-Version: "2" is not spoken here; give 1, or leave it out`},
+		{"application/proto", "Content-Encoding", "zstd", "", "unsupported", "zstd"},
+		{"application/grpc", "Grpc-Encoding", "snappy", "\x01\x00\x00\x00\x00", "unsupported", `get: Grpc-Encoding: "snappy" is not known here`},
+		{"application/grpc", "Grpc-Timeout", "5", "\x00\x00\x00\x00\x00", "invalid_argument", `get: Grpc-Timeout: "5" is no time limit; give at most 8 digits and one of H, M, S, m, u, n`},
+		{"application/grpc", "Grpc-Timeout", "999999999S", "\x00\x00\x00\x00\x00", "invalid_argument", "is no time limit"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://berth/"+sessionService+"GetSession", strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", c.kind)
+		req.Header.Set(c.header, c.value)
+		protocols := new(http.Protocols)
+		protocols.SetUnencryptedHTTP2(true)
+		transport := &http.Transport{DialContext: w.dial, Protocols: protocols}
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatalf("%s %s %q: %v; %s", c.kind, c.header, c.value, err, w.log)
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		transport.CloseIdleConnections()
+		if err != nil {
+			t.Fatal(err)
+		}
+		detail, words := &controlv1.Error{}, ""
+		if c.kind == "application/grpc" {
+			for key, values := range resp.Trailer { // of an answer that has nothing else, they are headers
+				resp.Header[key] = values
+			}
+			raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(resp.Header.Get("Grpc-Status-Details-Bin"), "="))
+			sent := status.New(codes.OK, "").Proto()
+			if err != nil || proto.Unmarshal(raw, sent) != nil || len(sent.GetDetails()) != 1 || sent.GetDetails()[0].UnmarshalTo(detail) != nil {
+				t.Errorf("%s %s %q: headers %v", c.kind, c.header, c.value, resp.Header)
+			}
+			words = sent.GetMessage()
+		} else {
+			bad := jsonError(t, string(text))
+			detail, words = bad.Detail, bad.Message
+		}
+		if detail.GetCode() != c.code || !strings.Contains(words, c.want) {
+			t.Errorf("%s %s %q: %d %s %v, detail %v, want %s %q", c.kind, c.header, c.value, resp.StatusCode, text, resp.Header, detail, c.code, c.want)
+		}
+	}
+}
+
+// zipped is text in gzip.
+func zipped(text string) string {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	z.Write([]byte(text))
+	z.Close()
+	return out.String()
 }

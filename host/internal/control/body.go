@@ -100,6 +100,7 @@ func (b *body) Read(p []byte) (int, error) {
 type gunzip struct {
 	gzip.Reader
 	left int64
+	bad  error // of Reset
 }
 
 func newGunzip() connect.Decompressor { return &gunzip{} }
@@ -107,16 +108,35 @@ func newGunzip() connect.Decompressor { return &gunzip{} }
 // Reset begins with another request.
 func (g *gunzip) Reset(r io.Reader) error {
 	g.left = maxBody
-	return g.Reader.Reset(r)
+	g.bad = g.Reader.Reset(r) // Read tells of it: what is told here goes without our detail
+	return nil
 }
 
 // Read unpacks.
 func (g *gunzip) Read(p []byte) (int, error) {
+	if g.bad != nil {
+		return 0, notGzip(g.bad)
+	}
 	n, err := g.Reader.Read(p)
 	if g.left -= int64(n); g.left < 0 {
 		return 0, tooLarge("")
 	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, notGzip(err)
+	}
 	return n, err
+}
+
+// Close ends it. A gzip.Reader that was never given gzip can't be closed.
+func (g *gunzip) Close() error {
+	if g.bad != nil {
+		return nil
+	}
+	return g.Reader.Close()
+}
+
+func notGzip(err error) error {
+	return convert.ErrorToConnect(&api.Error{Code: api.CodeInvalidArgument, Message: "the body says that it is gzip and is not: " + err.Error()})
 }
 
 func newGzip() connect.Compressor { return gzip.NewWriter(io.Discard) }

@@ -131,6 +131,16 @@ type listener struct {
 // Addr is where clients find it.
 func (l *listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
+// Accept names the socket as clients know it when it fails.
+func (l *listener) Accept() (net.Conn, error) {
+	conn, err := l.UnixListener.Accept()
+	var op *net.OpError
+	if errors.As(err, &op) {
+		op.Addr = l.Addr()
+	}
+	return conn, err
+}
+
 // Close removes the socket if it is still this one, and stops listening.
 func (l *listener) Close() error {
 	l.once.Do(func() { l.err = errors.Join(l.remove(), l.UnixListener.Close()) })

@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"iter"
 	"log/slog"
@@ -305,4 +306,74 @@ func TestSlowReader(t *testing.T) {
 		conn.Close()
 		stop()
 	})
+}
+
+// TestAnswerThatNobodyTakes wants a call in HTTP/2 to end after the time of a write when
+// its answer, which is written at once, is not read.
+func TestAnswerThatNobodyTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := New(&fakeHost{get: func(context.Context, string) (api.Session, error) {
+			return api.Session{ID: sessionID, VolumeHostPath: strings.Repeat("x", 100*piece)}, nil
+		}}, Options{}).Handler()
+		over := make(chan time.Duration, 1)
+		l, stop := piped(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			began := time.Now()
+			api.ServeHTTP(w, r)
+			over <- time.Since(began)
+		}))
+		client := l.h2(l.dial)
+		req, _ := http.NewRequest("POST", "http://berth/"+sessionService+"GetSession", strings.NewReader("{}"))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept-Encoding", "identity")
+		resp, err := client.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := <-over; took != writeTime {
+			t.Errorf("ends after %v, want %v", took, writeTime)
+		}
+		resp.Body.Close()
+		client.CloseIdleConnections()
+		stop()
+	})
+}
+
+// TestCallerThatSendsOnAndLeaves wants the session of a create deleted when its answer
+// finds nobody and its id was minted. In HTTP/1 a caller whose next request waits is not
+// seen to leave.
+func TestCallerThatSendsOnAndLeaves(t *testing.T) {
+	for _, c := range []struct {
+		body    string
+		deleted bool
+	}{{`{"template":"t"}`, true}, {`{"template":"t","session_id":"` + sessionID + `"}`, false}} {
+		w := start(t)
+		creating, left := make(chan struct{}), make(chan struct{})
+		w.host.create = func(context.Context, api.CreateRequest) (api.Session, error) {
+			close(creating)
+			<-left
+			return running(), nil
+		}
+		deleted := make(chan string, 1)
+		w.host.remove = func(_ context.Context, id string) error { deleted <- id; return nil }
+		conn, err := w.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := fmt.Sprintf("POST /%sCreateSession HTTP/1.1\r\nHost: berth\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", sessionService, len(c.body), c.body)
+		if _, err := io.WriteString(conn, request+"GET"); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, creating, "create")
+		conn.Close()
+		close(left)
+		if c.deleted {
+			if id := receive(t, deleted, "delete"); id != running().ID {
+				t.Errorf("%s is deleted", id)
+			}
+		}
+		w.stop() // waits for the call
+		if len(deleted) > 0 {
+			t.Errorf("%s is deleted, which the caller can ask for", <-deleted)
+		}
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/berth-dev/berth/host/internal/api"
 	"github.com/berth-dev/berth/host/internal/control/convert"
 	controlv1 "github.com/berth-dev/berth/proto/control/v1"
+	"github.com/berth-dev/berth/proto/control/v1/controlv1connect"
 )
 
 // route is one method of a service.
@@ -45,15 +46,20 @@ func routes(mux *http.ServeMux) map[string]route {
 
 // serve answers a request. Its body and its answer have their time.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	out := newWriter(w, s.writeTime)
-	s.answer(out, r)
-	out.finish(r)
+	to, known := s.routes[r.URL.Path]
+	out := newWriter(w, s.writeTime, to.stream)
+	sent := &delivery{}
+	if r.URL.Path == controlv1connect.SessionServiceCreateSessionProcedure {
+		r = withDelivery(r, sent)
+	}
+	s.answer(out, r, to, known)
+	out.finish()
+	sent.check(out)
 }
 
 // answer calls the method, or tells in words what is wrong with the path, the method or
 // the content type.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	to, known := s.routes[r.URL.Path]
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route, known bool) {
 	if to.open {
 		wait := func() { untilRead(w, r, idleTime) }
 		wait()
@@ -78,19 +84,23 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	case !to.own:
 		to.ServeHTTP(w, withBody(r, bounded(r, verb(r.URL.Path))))
 	case to.stream || strings.HasPrefix(kind, "application/grpc"):
-		s.call(w, r, to)
+		s.call(w, r, to, kind)
 	default:
 		errors := &errorBody{ResponseWriter: w}
-		s.call(errors, r, to)
+		s.call(errors, r, to, kind)
 		errors.send()
 	}
 }
 
 // call calls one of the host's own methods.
-func (s *Server) call(w http.ResponseWriter, r *http.Request, to route) {
+func (s *Server) call(w http.ResponseWriter, r *http.Request, to route, kind string) {
 	op := verb(r.URL.Path)
 	if s.stopping() {
 		s.refuse(w, r, stopped(op))
+		return
+	}
+	if err := checkHeaders(op, kind, r.Header); err != nil {
+		s.refuse(w, r, err)
 		return
 	}
 	// The caller's trace goes on in the host.

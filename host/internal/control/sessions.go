@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -10,6 +11,10 @@ import (
 	controlv1 "github.com/berth-dev/berth/proto/control/v1"
 	"github.com/berth-dev/berth/proto/control/v1/controlv1connect"
 )
+
+// undoTime bounds how long a connection's end waits for a session that nobody will use to
+// be deleted.
+const undoTime = 30 * time.Second
 
 // sessions is SessionService.
 type sessions struct{ *Server }
@@ -44,9 +49,21 @@ func (s sessions) CreateSession(ctx context.Context, req *connect.Request[contro
 		return nil, err
 	}
 	session, err := s.host.Create(ctx, want)
+	if err == nil && want.SessionID == "" { // nobody else knows the id
+		ifLost(ctx, func() { s.undo(session) })
+	}
 	return answer(session, err, func(m *controlv1.Session) *controlv1.CreateSessionResponse {
 		return &controlv1.CreateSessionResponse{Session: m}
 	})
+}
+
+// undo deletes a session whose id its caller did not get to know.
+func (s sessions) undo(session api.Session) {
+	ctx, cancel := context.WithTimeout(s.life, undoTime)
+	defer cancel()
+	if err := s.host.Delete(ctx, session.ID); err != nil {
+		s.log.Warn("a caller left before it was answered, and its session lives until its deadline", "session_id", session.ID, "chat_id", session.ChatID, "err", err)
+	}
 }
 
 func (s sessions) EnsureSession(ctx context.Context, req *connect.Request[controlv1.EnsureSessionRequest]) (*connect.Response[controlv1.EnsureSessionResponse], error) {

@@ -271,3 +271,38 @@ func TestBadStreamRequest(t *testing.T) {
 		t.Errorf("%.300q", text)
 	}
 }
+
+// TestLogsErrors has logs fail with each code in each protocol.
+func TestLogsErrors(t *testing.T) {
+	w := start(t)
+	for protocol, o := range w.openers(t) {
+		for code, want := range protocolCodes {
+			w.host.logs = func(context.Context, string, api.LogsRequest, func(api.LogChunk) error) error {
+				return &api.Error{Code: code, Op: "logs", ChatID: chatID, SessionID: sessionID, Message: "no way"}
+			}
+			_, bad := o.logs(t.Context(), &controlv1.GetLogsRequest{SessionId: sessionID})()
+			if bad == nil || bad.Code != want || bad.Message != "logs: no way" ||
+				!proto.Equal(bad.Detail, &controlv1.Error{Code: string(code), ChatId: chatID, SessionId: sessionID}) {
+				t.Errorf("%s by %s: %+v", code, protocol, bad)
+			}
+		}
+	}
+}
+
+// TestProvidersErrors wants ListProviders to refuse what it can't read, and to say when
+// the host stops.
+func TestProvidersErrors(t *testing.T) {
+	w := start(t)
+	const path = "berth.control.v1.ProviderService/ListProviders"
+	if status, text := w.post(t, t.Context(), path, `{"name":"docker"}`); status != http.StatusBadRequest || jsonError(t, text).Message != "providers: name: is no field of ListProvidersRequest, which has none" {
+		t.Errorf("%d %s", status, text)
+	}
+	calls := w.callers(t)
+	w.server.Close()
+	for protocol, call := range calls {
+		bad := call(t.Context(), path, &controlv1.ListProvidersRequest{}, &controlv1.ListProvidersResponse{})
+		if bad == nil || bad.Code != "unavailable" || bad.Message != "providers: the host is stopping" || bad.Detail.GetCode() != "unavailable" {
+			t.Errorf("by %s: %+v", protocol, bad)
+		}
+	}
+}

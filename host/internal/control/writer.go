@@ -11,17 +11,19 @@ const (
 )
 
 // writer is an answer that a caller has to read: a piece that it does not take in time
-// ends the call. It sets a deadline before each piece, and takes it back after: in HTTP/2
-// a deadline that passes ends the stream though nothing waits to be written. A platform's
-// server that can't set one has limits of its own.
+// ends the call. It sets a deadline before each piece. A stream takes it back after: in
+// HTTP/2 a deadline that passes ends the stream though nothing waits to be written. An
+// answer that is written at once keeps it until it is sent. A platform's server that can't
+// set one has limits of its own.
 type writer struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	within  time.Duration
+	stream  bool
 }
 
-func newWriter(w http.ResponseWriter, within time.Duration) *writer {
-	return &writer{w, http.NewResponseController(w), within}
+func newWriter(w http.ResponseWriter, within time.Duration, stream bool) *writer {
+	return &writer{w, http.NewResponseController(w), within, stream}
 }
 
 // Unwrap is for http.ResponseController.
@@ -54,14 +56,14 @@ func (w *writer) FlushError() error {
 	return w.control.Flush()
 }
 
-// finish is for the end of a call, and for what net/http has not sent until then.
-func (w *writer) finish(r *http.Request) {
-	if r.ProtoMajor > 1 {
-		w.Flush()
-		return
-	}
-	w.begin() // net/http takes it back when all is sent
-}
+// finish is for the end of a call, and for what net/http has not sent until then. It
+// takes the deadline back when all is sent.
+func (w *writer) finish() { w.begin() }
 
 func (w *writer) begin() { _ = w.control.SetWriteDeadline(time.Now().Add(w.within)) }
-func (w *writer) end()   { _ = w.control.SetWriteDeadline(time.Time{}) }
+
+func (w *writer) end() {
+	if w.stream {
+		_ = w.control.SetWriteDeadline(time.Time{})
+	}
+}
