@@ -87,7 +87,10 @@ func (h *Host) providers() []*slot {
 //
 // Errors: the state directory is another host's (its pid is named) or can't be used; the
 // lease store is of a newer version; the metrics are registered already.
-func New(cfg *config.Config, opts Options) (_ *Host, err error) {
+func New(cfg *config.Config, opts Options) (*Host, error) { return newHost(cfg, opts, false) }
+
+// newHost makes a host, or what stands in for one that never comes back: see Reap.
+func newHost(cfg *config.Config, opts Options, onlyExpired bool) (_ *Host, err error) {
 	opts = opts.withDefaults()
 	h := &Host{cfg: cfg, opts: opts, log: opts.Logger, begun: make(chan struct{})}
 	for name := range opts.Providers {
@@ -123,7 +126,7 @@ func New(cfg *config.Config, opts Options) (_ *Host, err error) {
 	if moved := store.Damaged(); moved != "" {
 		h.log.Error("the lease store was damaged and was moved aside; the sandboxes of before are adopted as they are found, without the extensions that they had", "moved_to", moved)
 	}
-	if err := h.assemble(ctx, cfg); err != nil {
+	if err := h.assemble(ctx, cfg, onlyExpired); err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
 	h.control = control.New(served{h}, control.Options{Logger: h.log})
@@ -132,12 +135,12 @@ func New(cfg *config.Config, opts Options) (_ *Host, err error) {
 }
 
 // assemble makes the engine and a supervisor for each provider block.
-func (h *Host) assemble(ctx context.Context, cfg *config.Config) (err error) {
+func (h *Host) assemble(ctx context.Context, cfg *config.Config, onlyExpired bool) (err error) {
 	h.engine, err = lifecycle.New(ctx, lifecycle.Options{
 		Owner: h.dir.Owner(), Limits: limitsOf(cfg), Templates: templatesOf(cfg), Adopt: adoptOf(cfg),
 		Store: h.store, Prober: ready.Prober{},
 		Observer: observer{metrics: h.metrics, tracer: h.opts.TracerProvider.Tracer(instrumentation)},
-		Logger:   h.log, Suspended: suspended,
+		Logger:   h.log, Suspended: suspended, OnlyExpired: onlyExpired,
 	})
 	if err != nil {
 		return err

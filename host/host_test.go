@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // parse reads a configuration; DIR in it is a fresh directory of the test's.
-func parse(t *testing.T, text string) (*config.Config, string) {
+func parse(t testing.TB, text string) (*config.Config, string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "berth-") // short: sockets live below it
 	if err != nil {

@@ -70,7 +70,7 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options, within time.
 		if err != nil {
 			return err
 		}
-		report := observe(ctx, s, within)
+		report := observe(ctx, s, within, func() {})
 		mu.Lock()
 		defer mu.Unlock()
 		reports[index[p.Name]] = report
@@ -79,8 +79,9 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options, within time.
 	return reports, err
 }
 
-// observe runs a supervisor until it has come to something.
-func observe(ctx context.Context, s *supervisor.Supervisor, within time.Duration) ProviderStatus {
+// observe runs a supervisor until it has come to something. When that is READY it calls ready
+// before it ends it.
+func observe(ctx context.Context, s *supervisor.Supervisor, within time.Duration, ready func()) ProviderStatus {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -91,7 +92,11 @@ func observe(ctx context.Context, s *supervisor.Supervisor, within time.Duration
 	defer tick.Stop()
 	for {
 		switch s.Status().State {
-		case lifecycle.Ready, lifecycle.Degraded, lifecycle.Misconfigured, lifecycle.Backoff:
+		case lifecycle.Ready:
+			report := s.Report()
+			ready()
+			return report
+		case lifecycle.Degraded, lifecycle.Misconfigured, lifecycle.Backoff:
 			return s.Report()
 		}
 		select {

@@ -26,6 +26,7 @@ var _ lifecycle.Observer = observer{}
 
 func (o observer) Ended(name string, reason lease.Reason)   { o.metrics.Ended(name, reason) }
 func (o observer) ExpiryLag(name string, lag time.Duration) { o.metrics.ExpiryLag(name, lag) }
+func (o observer) BadAnswer(name, method string)            { o.metrics.BadAnswer(name, method) }
 func (o observer) Orphan(name, action string)               { o.metrics.Orphan(name, action) }
 
 // Operation begins the span of one operation on a provider; the provider's own spans
@@ -38,25 +39,22 @@ func (o observer) Operation(ctx context.Context, name, verb string, ids lifecycl
 		}
 	}
 	ctx, span := o.tracer.Start(ctx, "berth."+verb, trace.WithAttributes(attrs...))
-	return ctx, &operation{observer: o, span: span, provider: name, verb: verb, began: time.Now()}
+	return ctx, &operation{observer: o, span: span, provider: name, verb: verb}
 }
 
 type operation struct {
 	observer
 	span           trace.Span
 	provider, verb string
-	began          time.Time
-	took           time.Duration // 0 until measured
+	took           time.Duration // of its calls
 }
 
-func (op *operation) Measured() {
-	if op.took == 0 {
-		op.took = time.Since(op.began)
-	}
+func (op *operation) Call() func() {
+	began := time.Now()
+	return func() { op.took += time.Since(began) }
 }
 
 func (op *operation) Done(result string, err error) {
-	op.Measured()
 	if err != nil {
 		result = metrics.ResultError
 		op.span.RecordError(err)

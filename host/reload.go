@@ -216,6 +216,7 @@ func (h *Host) takeOver(ctx context.Context, cfg *config.Config, next []successo
 		h.engine.Detach(s.name)
 		s.stop()
 		<-s.done
+		h.metrics.Forget(s.name)
 	}
 	h.pruneCache(ctx, cfg)
 	h.log.Info("the configuration was taken over", "providers", names(slots), "templates", len(cfg.Templates))

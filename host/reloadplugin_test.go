@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/berth-dev/berth/host"
 	"github.com/berth-dev/berth/sdk/provider"
 	"github.com/berth-dev/berth/sdk/providertest/mem"
@@ -117,7 +119,8 @@ func pluginsChanged(t *testing.T, bin string) {
 }
 
 func pluginsAddedAndRemoved(t *testing.T, bin string) {
-	h, dir := ready(t, mocks(bin, "", "a"), host.Options{})
+	registry := prometheus.NewRegistry()
+	h, dir := ready(t, mocks(bin, "", "a"), host.Options{Registerer: registry})
 	reload(t, h, dir, mocks(bin, "", "a", "b"))
 	if err := h.WaitReady(within(t)); err != nil {
 		t.Fatal(err)
@@ -140,6 +143,12 @@ func pluginsAddedAndRemoved(t *testing.T, bin string) {
 	}
 	if list := h.Providers(); len(list) != 1 || list[0].Name != "a" {
 		t.Errorf("providers: %+v", list)
+	}
+	if left := seriesOf(t, registry, "b"); len(left) > 0 {
+		t.Errorf("series of a provider that is gone: %v", left)
+	}
+	if len(seriesOf(t, registry, "a")) == 0 {
+		t.Error("no series of the one that stays")
 	}
 	if _, err := h.Create(within(t), request("on-b")); !errors.Is(err, host.CodeNotFound) {
 		t.Errorf("a template that is gone: %v", err)
@@ -409,4 +418,23 @@ func mended(t *testing.T, bin string) {
 	}
 	create(t, h, request("on-a"))
 	create(t, h, request("on-b"))
+}
+
+// seriesOf names the families that have a series of a provider.
+func seriesOf(t *testing.T, from prometheus.Gatherer, provider string) (names []string) {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "provider" && l.GetValue() == provider {
+					names = append(names, f.GetName())
+				}
+			}
+		}
+	}
+	return names
 }

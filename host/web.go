@@ -27,7 +27,7 @@ func (h *Host) listen() (*web, error) {
 	}
 	l, err := net.Listen("tcp", cfg.Metrics.Address)
 	if err != nil {
-		return nil, fmt.Errorf("host: metrics.address: %w", err)
+		return nil, fmt.Errorf("host: metrics.address: %w; end who uses it, choose another, or leave the metrics block out", err)
 	}
 	h.mu.Lock()
 	h.address = l.Addr().String()

@@ -1,34 +1,23 @@
 package e2e
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
-	"slices"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/docker/docker/client"
+
+	"github.com/berth-dev/berth/plugins/docker/dockertest"
 )
 
-// dockerd is a private Docker daemon of one test: with a data root, a socket and a
-// containerd of its own, and no hand on the machine's bridges and firewall.
+// dockerd is a private Docker daemon of one test.
 type dockerd struct {
-	t    testing.TB
-	dir  string
-	args []string
-	api  *client.Client
-
-	cmd    *exec.Cmd
-	logs   *lines
-	exited chan struct{}
+	t      testing.TB
+	dir    string
+	api    *client.Client
+	cmd    *exec.Cmd // the daemon that was started last
+	daemon *dockertest.Daemon
 }
 
 // newDockerd starts a private daemon below the place. Where that can't be done the test is
@@ -37,23 +26,19 @@ type dockerd struct {
 func newDockerd(s *site, args ...string) *dockerd {
 	t := s.t
 	t.Helper()
-	path, err := exec.LookPath("dockerd")
-	switch {
-	case runtime.GOOS != "linux":
-		t.Skip("a private Docker daemon needs Linux")
-	case os.Geteuid() != 0:
-		noDockerd(t, "it needs root, not user %d", os.Geteuid())
-	case err != nil:
-		noDockerd(t, "there is no dockerd: %v", err)
+	if err := dockertest.NeedDaemon(); err != nil {
+		if os.Getenv("BERTH_REQUIRE_DOCKER") == "1" && !errors.Is(err, dockertest.ErrNotLinux) {
+			t.Fatalf("BERTH_REQUIRE_DOCKER=1, and %v", err)
+		}
+		t.Skip(err)
 	}
-	d := &dockerd{t: t, dir: s.path("dockerd"), args: args}
+	d := &dockerd{t: t, dir: s.path("dockerd")}
 	if err := os.Mkdir(d.dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	d.args = append([]string{path, "--config-file", filepath.Join(d.dir, "daemon.json"), "--host", "unix://" + d.socket(),
-		"--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"), "--pidfile", filepath.Join(d.dir, "pid"),
-		"--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false", "--storage-driver=vfs"}, args...)
-	if d.api, err = client.NewClientWithOpts(client.WithHost("unix://"+d.socket()), client.WithAPIVersionNegotiation()); err != nil {
+	d.daemon = &dockertest.Daemon{Dir: d.dir, Args: args}
+	var err error
+	if d.api, err = d.daemon.Connect(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.end)
@@ -64,24 +49,15 @@ func newDockerd(s *site, args ...string) *dockerd {
 	return d
 }
 
-// noDockerd ends a test that can have no private daemon.
-func noDockerd(t testing.TB, format string, args ...any) {
-	t.Helper()
-	why := "no private Docker daemon: " + fmt.Sprintf(format, args...)
-	if os.Getenv("BERTH_REQUIRE_DOCKER") == "1" {
-		t.Fatalf("BERTH_REQUIRE_DOCKER=1, and %s", why)
-	}
-	t.Skip(why)
-}
-
+// configure writes the daemon's configuration, for its next start.
 func (d *dockerd) configure(text string) {
 	d.t.Helper()
-	if err := os.WriteFile(filepath.Join(d.dir, "daemon.json"), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(d.daemon.Config(), []byte(text), 0o600); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
-func (d *dockerd) socket() string { return filepath.Join(d.dir, "d.sock") }
+func (d *dockerd) socket() string { return d.daemon.Socket() }
 
 // identity is what the Docker provider calls the daemon.
 func (d *dockerd) identity(api *client.Client) string {
@@ -96,128 +72,24 @@ func (d *dockerd) identity(api *client.Client) string {
 // start starts the daemon and waits until it answers.
 func (d *dockerd) start() {
 	d.t.Helper()
-	if !d.tryStart() {
-		d.t.Fatalf("the private Docker daemon does not start:\n%s", tail(d.logs.String(), 20))
-	}
-}
-
-// tryStart reports whether the daemon answers. When it does not it has ended.
-func (d *dockerd) tryStart() (answers bool) {
-	d.t.Helper()
-	d.forgetContainerd()
-	d.cmd, d.logs, d.exited = exec.Command(d.args[0], d.args[1:]...), &lines{}, make(chan struct{})
-	d.cmd.Stdout, d.cmd.Stderr = d.logs, d.logs
-	if err := d.cmd.Start(); err != nil {
+	err := d.daemon.Start(d.t.Context())
+	d.cmd = d.daemon.Cmd()
+	if err != nil {
 		d.t.Fatal(err)
 	}
-	go func(cmd *exec.Cmd, exited chan struct{}) {
-		defer close(exited)
-		_ = cmd.Wait()
-	}(d.cmd, d.exited)
-	await(d.t, patience, "the private daemon answers", func() bool {
-		_, err := d.api.Ping(d.t.Context())
-		if answers = err == nil; answers {
-			return true
-		}
-		select {
-		case <-d.exited:
-			return true
-		default:
-			return false
-		}
-	})
-	return answers
 }
 
-// forgetContainerd removes the pid file of a containerd that was killed with its daemon,
-// where nobody has reaped it: the next daemon would take it for alive.
-func (d *dockerd) forgetContainerd() {
-	path := filepath.Join(d.dir, "exec", "containerd", "containerd.pid")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return
-	}
-	dead := func() bool {
-		stat, err := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(text)), "stat"))
-		return err != nil || strings.Contains(string(stat), ") Z ")
-	}
-	if eventually(500*time.Millisecond, dead) { // its death follows that of the daemon
-		_ = os.Remove(path)
-	}
-}
-
-// kill9 kills the daemon alone: its containerd and its containers go on.
-func (d *dockerd) kill9() {
-	_ = d.cmd.Process.Kill()
-	<-d.exited
-}
-
-// stop ends the daemon politely.
-func (d *dockerd) stop() {
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-d.exited:
-	case <-time.After(patience):
-		d.kill9()
-	}
-}
+// kill9 kills the daemon: its containers go on.
+func (d *dockerd) kill9() { d.daemon.Kill() }
 
 // end removes everything that the daemon has made, whatever state it is in.
 func (d *dockerd) end() {
-	defer d.api.Close()
-	if d.cmd == nil || d.cmd.Process == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if _, err := d.api.Ping(ctx); err == nil {
-		for _, c := range containers(d.t, d.api) {
-			remove(d.t, d.api, c.ID)
-		}
-	}
-	d.stop()
-	// What a killed daemon has left: its containerd, shims and sandboxes, and their mounts.
-	if !eventually(patience, func() bool {
-		pids := d.processes()
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-		return len(pids) == 0
-	}) {
-		d.t.Errorf("processes of the private daemon are left: %v", d.processes())
-	}
-	if err := unmountBelow(d.dir); err != nil {
+	if err := errors.Join(d.daemon.End(), d.api.Close()); err != nil {
 		d.t.Error(err)
 	}
-}
-
-// processes are those that were started with a path of this daemon as an argument, and
-// their children: the sandboxes.
-func (d *dockerd) processes() []int {
-	var found []int
-	parents := map[int]int{}
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, p := range dirs {
-		pid, _ := strconv.Atoi(filepath.Base(p))
-		cmdline, _ := os.ReadFile(filepath.Join(p, "cmdline"))
-		stat, _ := os.ReadFile(filepath.Join(p, "stat"))
-		if _, rest, ok := strings.Cut(string(stat), ") "); ok {
-			if f := strings.Fields(rest); len(f) > 1 && f[0] != "Z" {
-				parents[pid], _ = strconv.Atoi(f[1])
-			}
-		}
-		if strings.Contains(string(cmdline), d.dir+"/") {
-			found = append(found, pid)
-		}
+	if d.t.Failed() {
+		d.t.Logf("the private daemon said:\n%s", tail(d.daemon.Log(), 20))
 	}
-	for i := 0; i < len(found); i++ {
-		for pid, parent := range parents {
-			if parent == found[i] && !slices.Contains(found, pid) {
-				found = append(found, pid)
-			}
-		}
-	}
-	return found
 }
 
 // env makes a plugin, or the fixture, use this daemon.
@@ -239,21 +111,4 @@ func isolated(s *site, socket string) settings {
 		template: map[string]string{"network": `"none"`, "port": ""},
 		bare:     true,
 	}
-}
-
-// unmountBelow lets go of mounts in dir, the newest first.
-func unmountBelow(dir string) error {
-	text, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	var errs []error
-	mounts := strings.Split(strings.TrimSpace(string(text)), "\n")
-	slices.Reverse(mounts)
-	for _, m := range mounts {
-		if f := strings.Fields(m); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
-			errs = append(errs, unmount(f[4]))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // gate is a unix socket that leads to a daemon: to another one after lead, to none after
@@ -16,8 +17,9 @@ type gate struct {
 	path string
 
 	mu       sync.Mutex
-	target   string // "unix:///…" or "tcp://…"
-	silent   bool   // accepts, and never answers
+	target   string        // "unix:///…" or "tcp://…"
+	silent   bool          // accepts, and never answers
+	delay    time.Duration // of each piece that passes
 	listener net.Listener
 	conns    map[net.Conn]struct{}
 	work     sync.WaitGroup
@@ -54,12 +56,12 @@ func (g *gate) cutLocked() {
 }
 
 // lead cuts every connection; new ones lead to target.
-func (g *gate) lead(target string) { g.open(target, false) }
+func (g *gate) lead(target string) { g.open(target, false, 0) }
 
 // hush cuts every connection; new ones are accepted and get no answer: the daemon hangs.
-func (g *gate) hush() { g.open("", true) }
+func (g *gate) hush() { g.open("", true, 0) }
 
-func (g *gate) open(target string, silent bool) {
+func (g *gate) open(target string, silent bool, delay time.Duration) {
 	g.t.Helper()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -68,7 +70,7 @@ func (g *gate) open(target string, silent bool) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	g.target, g.silent, g.listener = target, silent, l
+	g.target, g.silent, g.delay, g.listener = target, silent, delay, l
 	g.work.Go(func() { g.accept(l) })
 }
 
@@ -85,16 +87,16 @@ func (g *gate) accept(l net.Listener) {
 			return
 		}
 		g.conns[c] = struct{}{}
-		target, silent := g.target, g.silent
+		target, silent, delay := g.target, g.silent, g.delay
 		g.mu.Unlock()
 		if !silent {
-			g.work.Go(func() { g.pass(c, target) })
+			g.work.Go(func() { g.pass(c, target, delay) })
 		}
 	}
 }
 
 // pass copies both ways until one side ends.
-func (g *gate) pass(c net.Conn, target string) {
+func (g *gate) pass(c net.Conn, target string, delay time.Duration) {
 	defer c.Close()
 	network, address, _ := strings.Cut(target, "://")
 	d, err := net.Dial(network, address)
@@ -105,12 +107,26 @@ func (g *gate) pass(c net.Conn, target string) {
 	g.conns[d] = struct{}{}
 	g.mu.Unlock()
 	var work sync.WaitGroup
-	work.Go(func() { defer d.Close(); io.Copy(d, c) })
-	io.Copy(c, d)
+	work.Go(func() { defer d.Close(); io.Copy(d, late{c, delay}) })
+	io.Copy(c, late{d, delay})
 	c.Close()
 	work.Wait()
 	g.mu.Lock()
 	delete(g.conns, c)
 	delete(g.conns, d)
 	g.mu.Unlock()
+}
+
+// late is a reader whose pieces come after a delay.
+type late struct {
+	io.Reader
+	delay time.Duration
+}
+
+func (l late) Read(b []byte) (int, error) {
+	n, err := l.Reader.Read(b)
+	if l.delay > 0 {
+		<-time.After(l.delay)
+	}
+	return n, err
 }

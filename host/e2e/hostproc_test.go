@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -60,6 +61,11 @@ func (s *served) run(ctx context.Context, path string) (err error) {
 			s.say(reply{Err: faultOf(err)})
 		}
 	}()
+	if spec := os.Getenv(smallDiskEnv); spec != "" {
+		if err := mountSmallDisk(spec); err != nil {
+			return err
+		}
+	}
 	cfg, diags := config.Load(path)
 	if err := diags.Err(); err != nil {
 		return err
@@ -116,6 +122,8 @@ func (s *served) carryOut(ctx context.Context, o order) {
 	switch o.Verb {
 	case "create":
 		session, err = s.h.Create(ctx, o.Create)
+	case "ensure":
+		session, err = s.h.Ensure(ctx, o.Create)
 	case "get":
 		session, err = s.h.Get(ctx, o.Session)
 	case "extend":
@@ -130,6 +138,10 @@ func (s *served) carryOut(ctx context.Context, o order) {
 		r.Providers = s.h.Providers()
 	case "ready":
 		err = s.h.WaitReady(ctx)
+	case "fill":
+		err = fillDisk(o.Path)
+	case "room":
+		err = os.Remove(filepath.Join(o.Path, ballast))
 	case "about":
 		r.Owner, r.Metrics = s.h.Owner(), s.h.MetricsAddress()
 	default:

@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(hostEnv) != "" {
 		os.Exit(hostMain())
 	}
+	if os.Getenv(garbageEnv) != "" {
+		os.Exit(garbageMain())
+	}
 	if socket := os.Getenv(benchServeEnv); socket != "" {
 		os.Exit(benchServe(socket))
 	}
@@ -83,7 +86,7 @@ func setUp() (err error) {
 			return err
 		}
 	}
-	if err := build(ctx, world.bin+"/", nil, "./host/cmd/berth", "./plugins/docker/cmd/...", "./plugins/mock/cmd/..."); err != nil {
+	if err := build(ctx, world.bin+"/", nil, "./host/cmd/berth", "./plugins/docker/cmd/...", "./plugins/process/cmd/...", "./plugins/mock/cmd/..."); err != nil {
 		return err
 	}
 	if err := build(ctx, world.agent, []string{"GOOS=linux"}, "./plugins/docker/internal/agent"); err != nil {

@@ -10,12 +10,13 @@ import (
 // order is a line on a host process's standard input.
 type order struct {
 	ID      int
-	Verb    string // create, get, list, extend, stop, delete, providers, ready, about, watch
+	Verb    string // create, ensure, get, list, extend, stop, delete, providers, ready, about, watch, fill, room
 	Within  time.Duration
 	Session string
 	Create  host.CreateRequest
 	Extend  host.ExtendRequest
 	Filter  host.Filter
+	Path    string // of the disk to fill, or to make room on
 }
 
 // reply is a line on its standard output. A watch has many.

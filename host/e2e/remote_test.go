@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -56,6 +57,9 @@ func (s *site) launch(env ...string) (*remote, reply) {
 	}
 	h := &remote{t: s.t, cmd: exec.Command(self), logs: &lines{}, exited: make(chan struct{}), pending: map[int]chan reply{}}
 	h.cmd.Env = append(append(os.Environ(), hostEnv+"="+s.path("config.hcl"), "TMPDIR="+tempDir()), env...)
+	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, smallDiskEnv+"=") }) {
+		h.cmd.SysProcAttr = ownMounts()
+	}
 	h.cmd.Stderr = h.logs
 	h.cmd.Dir = s.dir
 	out, err := h.cmd.StdoutPipe()

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/berth-dev/berth/sdk/crash"
 )
 
 // maxGroup bounds how many writes share one transaction.
@@ -90,7 +92,10 @@ func (s *FileStore) drain(group []write) []write {
 // commit writes a group in one transaction, in order. It fails as a whole; bbolt takes
 // back what it began, so that the next try begins anew: when there is room again.
 func (s *FileStore) commit(group []write) error {
-	return s.use(func() error {
+	if err := crash.Point("host.commit.writing"); err != nil {
+		return err
+	}
+	err := s.use(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(leaseBucket)
 			for _, w := range group {
@@ -107,4 +112,8 @@ func (s *FileStore) commit(group []write) error {
 			return nil
 		})
 	})
+	if err == nil {
+		err = crash.Point("host.commit.written")
+	}
+	return err
 }

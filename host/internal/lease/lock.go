@@ -19,12 +19,21 @@ var errLocked = errors.New("another process has the file open")
 // lock takes the exclusive lock of f, within timeout and ctx. It is the lock that bbolt
 // takes too; see release.
 func lock(ctx context.Context, f *os.File, timeout time.Duration) error {
+	return lockAs(ctx, f, timeout, unix.LOCK_EX)
+}
+
+// lockShared takes a lock that other readers may hold too, and no writer.
+func lockShared(ctx context.Context, f *os.File, timeout time.Duration) error {
+	return lockAs(ctx, f, timeout, unix.LOCK_SH)
+}
+
+func lockAs(ctx context.Context, f *os.File, timeout time.Duration, how int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w, still after %v", errLocked, timeout))
 	defer cancel()
 	tick := time.NewTicker(lockStep)
 	defer tick.Stop()
 	for {
-		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err {
+		switch err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err {
 		case nil:
 			return nil
 		case unix.EINTR:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -14,10 +15,10 @@ const Unowned = "unowned"
 
 // adoptable reports whether a sandbox without a session is to be taken over: it is ours
 // and older than the store, so its lease was lost with an earlier one; or the operator has
-// named its owner.
+// named its owner. An engine that only reaps has no second list to tell an orphan by.
 func (e *Engine) adoptable(b *backend, sb provider.Sandbox) bool {
 	if sb.Owner == e.owner {
-		return sb.CreatedAt.Before(e.store.Birth())
+		return e.reaper || sb.CreatedAt.Before(e.store.Birth())
 	}
 	name := sb.Owner
 	if name == "" {
@@ -42,23 +43,28 @@ func (e *Engine) adoptAll(ctx context.Context, b *backend, p provider.Provider, 
 	}
 }
 
-// adopt makes a session of a sandbox, whose deadline is the one that it bears. One of ours
-// whose lease was lost may have been extended, so it gets recovery_grace at least; so does
-// another's that has expired.
+// AdoptedUntil is the deadline that a sandbox gets which is adopted now: the one that it
+// bears. One of ours whose lease was lost may have been extended, so it gets recovery_grace
+// at least; so does another's that has expired.
+func AdoptedUntil(sb provider.Sandbox, owner string, now time.Time, recoveryGrace time.Duration) time.Time {
+	deadline, grace := sb.ExpiresAt, now.Add(recoveryGrace)
+	if deadline.Before(now) || sb.Owner == owner && deadline.Before(grace) {
+		deadline = grace
+	}
+	return deadline.UTC().Truncate(time.Microsecond)
+}
+
+// adopt makes a session of a sandbox.
 func (e *Engine) adopt(b *backend, sb provider.Sandbox, identity string) {
 	id, err := canonicalID(sb.SessionID)
 	if err != nil {
 		return // its labels can't be read, and the provider has said so
 	}
-	now := time.Now()
-	deadline, grace := sb.ExpiresAt, now.Add(e.limits().RecoveryGrace)
-	if deadline.Before(now) || sb.Owner == e.owner && deadline.Before(grace) {
-		deadline = grace
-	}
+	deadline := AdoptedUntil(sb, e.owner, time.Now(), e.limits().RecoveryGrace)
 	rec := lease.Record{
 		SessionID: id, ChatID: sb.ChatID, AgentID: sb.AgentID, Template: sb.Template, Provider: b.name,
 		RequestHash: sb.RequestHash, Volume: sb.VolumeHostPath, VolumeHostPath: sb.VolumeHostPath,
-		CreatedAt: sb.CreatedAt.UTC().Truncate(time.Microsecond), ExpiresAt: deadline.UTC().Truncate(time.Microsecond),
+		CreatedAt: sb.CreatedAt.UTC().Truncate(time.Microsecond), ExpiresAt: deadline,
 		SandboxName: sb.Name, SandboxID: sb.ID, Identity: identity, State: lease.Running,
 		Adopted: sb.Owner != e.owner, SandboxOwner: sb.Owner,
 	}
@@ -68,7 +74,7 @@ func (e *Engine) adopt(b *backend, sb provider.Sandbox, identity string) {
 	s := newSession(rec)
 	s.closePlanned()
 	s.deadline = e.clock.at(rec.ExpiresAt)
-	s.suspect = sb.State == provider.StateExited || sb.State == provider.StateCreated
+	s.suspect = !e.reaper && (sb.State == provider.StateExited || sb.State == provider.StateCreated)
 	s.write <- struct{}{} // ours until the record is on disk
 
 	e.mu.Lock()
@@ -88,7 +94,13 @@ func (e *Engine) adopt(b *backend, sb provider.Sandbox, identity string) {
 	e.counts.add(rec)
 	e.mu.Unlock()
 
-	err = e.store.Put(context.WithoutCancel(e.base), rec)
+	err = crash.Point("host.adopt.writing")
+	if err == nil {
+		err = e.store.Put(context.WithoutCancel(e.base), rec)
+	}
+	if err == nil {
+		err = crash.Point("host.adopt.written")
+	}
 	if err != nil {
 		e.log.Error("the lease of an adopted sandbox could not be written; it is tried again", "session_id", id, "err", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 )
 
 // amend changes a session's record: f edits a copy, which is written to disk and then
@@ -50,7 +51,13 @@ func (e *Engine) change(ctx context.Context, s *session, durable bool, f func(*l
 	if err := f(&rec); err != nil {
 		return err
 	}
-	err := e.store.Put(context.WithoutCancel(ctx), rec)
+	err := crash.Point("host.lease.writing")
+	if err == nil {
+		err = e.store.Put(context.WithoutCancel(ctx), rec)
+	}
+	if err == nil {
+		err = crash.Point("host.lease.written")
+	}
 	if err != nil {
 		if durable {
 			s.mu.Lock()

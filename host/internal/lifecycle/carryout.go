@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -39,21 +40,26 @@ func (e *Engine) carryOut(life context.Context, s *session, t Template, b *backe
 	hard, cancelHard := context.WithTimeoutCause(kept, e.limits().CreateTimeout, late)
 	defer cancelHard()
 
-	spec, err := e.plan(soft, s, t, b, ttl)
+	spec, err := e.plan(soft, op, s, t, b, ttl)
 	if err != nil {
 		return explain(soft, err)
 	}
-	created, err := e.createOnce(hard, soft, s, b, spec)
-	op.Measured()
+	if err := crash.Point("host.create.leased"); err != nil {
+		return err
+	}
+	created, err := e.createOnce(hard, soft, op, s, b, spec)
 	if err != nil {
 		return explain(hard, err)
 	}
 	outcome = created.Outcome
-	if err := e.accept(s, created, spec.Port); err != nil {
+	if err := e.accept(s, b, created, spec); err != nil {
 		return err
 	}
 	if err := e.awaitReady(soft, s, b); err != nil {
 		return explain(soft, err)
+	}
+	if err := crash.Point("host.create.ready"); err != nil {
+		return err
 	}
 	return explain(soft, e.amend(soft, s, func(r *lease.Record) error {
 		if err := e.stillWanted(soft, s, r); err != nil {
@@ -66,8 +72,10 @@ func (e *Engine) carryOut(life context.Context, s *session, t Template, b *backe
 
 // plan prepares the image, fixes the deadline, evaluates the template, and writes the
 // lease that says what is about to be made, and where.
-func (e *Engine) plan(ctx context.Context, s *session, t Template, b *backend, ttl time.Duration) (provider.Spec, error) {
+func (e *Engine) plan(ctx context.Context, op Operation, s *session, t Template, b *backend, ttl time.Duration) (provider.Spec, error) {
+	called := op.Call()
 	prepared, err := b.Prepare(ctx, t.Image())
+	called()
 	if err != nil {
 		return provider.Spec{}, err
 	}
@@ -89,6 +97,9 @@ func (e *Engine) plan(ctx context.Context, s *session, t Template, b *backend, t
 	if identity == "" {
 		return provider.Spec{}, &provider.Error{Class: provider.Unavailable, Op: "create", ID: s.id,
 			Message: fmt.Sprintf("provider %q does not say which backend it is on", b.name)}
+	}
+	if err := crash.Point("host.create.planned"); err != nil {
+		return provider.Spec{}, err
 	}
 	return spec, e.amend(ctx, s, func(r *lease.Record) error {
 		if err := e.stillWanted(ctx, s, r); err != nil {
@@ -150,8 +161,15 @@ func (e *Engine) fixDeadline(s *session, ttl time.Duration) error {
 // createOnce asks the provider for the sandbox. When the outcome of the call is unknown
 // it asks Get before it creates again, on a generation that was reconciled. The calls to
 // Create end with hard alone; nothing more is begun once soft has ended.
-func (e *Engine) createOnce(hard, soft context.Context, s *session, b *backend, spec provider.Spec) (provider.Created, error) {
-	created, err := b.Create(hard, spec)
+func (e *Engine) createOnce(hard, soft context.Context, op Operation, s *session, b *backend, spec provider.Spec) (provider.Created, error) {
+	create := func() (provider.Created, error) {
+		defer op.Call()()
+		return b.Create(hard, spec)
+	}
+	created, err := create()
+	if err == nil {
+		err = crash.Point("host.create.answered")
+	}
 	if class := provider.ClassOf(err); class != provider.Unavailable && class != provider.Canceled || hard.Err() != nil {
 		return created, err
 	}
@@ -173,19 +191,16 @@ func (e *Engine) createOnce(hard, soft context.Context, s *session, b *backend, 
 		}
 		return provider.Created{Outcome: provider.OutcomeAdopted, Sandbox: sb, Identity: id}, nil
 	case getErr == nil || isNotFound(getErr):
-		return b.Create(hard, spec)
+		return create()
 	default:
 		return created, errors.Join(err, getErr)
 	}
 }
 
 // accept checks a provider's answer to Create and takes it into the record.
-func (e *Engine) accept(s *session, created provider.Created, port int) error {
+func (e *Engine) accept(s *session, b *backend, created provider.Created, spec provider.Spec) error {
 	sb := created.Sandbox
-	lie := func(format string, args ...any) error {
-		return &provider.Error{Class: provider.Internal, Op: "create", ID: s.id,
-			Message: "the provider's answer is refused: " + fmt.Sprintf(format, args...)}
-	}
+	lie := func(format string, args ...any) error { return e.refuse(b.name, "create", s.id, format, args...) }
 	switch {
 	case created.Outcome != provider.OutcomeCreated && created.Outcome != provider.OutcomeAdopted:
 		return lie("outcome %q is neither created nor adopted", created.Outcome)
@@ -197,18 +212,41 @@ func (e *Engine) accept(s *session, created provider.Created, port int) error {
 		return lie("it is the sandbox of owner %q", sb.Owner)
 	case created.Identity == "":
 		return lie("it does not say which backend it is of")
-	case port > 0 && (sb.Endpoint == nil || sb.Endpoint.IP == "" || sb.Endpoint.Port <= 0):
-		return lie("it has no endpoint, and port %d was asked for", port)
+	case created.Outcome == provider.OutcomeCreated && !sb.ExpiresAt.Equal(spec.ExpiresAt):
+		return lie("it bears the deadline %s, and %s was asked for", sb.ExpiresAt.Format(time.RFC3339Nano), spec.ExpiresAt.Format(time.RFC3339Nano))
+	case spec.Port > 0 && (sb.Endpoint == nil || sb.Endpoint.IP == "" || sb.Endpoint.Port <= 0):
+		return lie("it has no endpoint, and port %d was asked for", spec.Port)
+	}
+	if leased := s.record().Identity; created.Identity != leased {
+		return e.disown(s, b, created, leased)
 	}
 	return e.amendVisible(s, func(r *lease.Record) error {
 		if r.State != lease.Creating {
-			r.SandboxID, r.Identity = sb.ID, created.Identity
+			r.SandboxID = sb.ID
 			return nil // the delete that waits will want the id
 		}
-		r.SandboxID, r.Identity = sb.ID, created.Identity
+		r.SandboxID = sb.ID
 		if sb.Endpoint != nil {
 			r.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
 		}
 		return nil
 	})
+}
+
+// disown removes a sandbox that was made on another backend than the lease names, because
+// that one was replaced meanwhile. Were it kept, the sessions of the provider would be on two
+// backends, and neither could serve them. It is removed now or, where that fails, is an
+// orphan of that other backend.
+func (e *Engine) disown(s *session, b *backend, created provider.Created, leased string) error {
+	rec := s.record()
+	if e.sameBackend(e.base, b, rec) == nil { // it was not replaced, or is back: nothing can be removed elsewhere
+		return e.refuse(b.name, "create", s.id, "it is of backend %q, and the backend is %q", created.Identity, leased)
+	}
+	rec.Identity = created.Identity
+	if err := e.remove(e.base, b, rec, created.Sandbox.ID); err != nil {
+		e.log.Error("a sandbox was made on another backend than its session's, and can't be removed there", "provider", b.name,
+			"session_id", s.id, "sandbox_id", created.Sandbox.ID, "backend", created.Identity, "err", err)
+	}
+	return &provider.Error{Class: provider.Unavailable, Op: "create", ID: s.id,
+		Message: fmt.Sprintf("backend changed while it was being created: it was %q, and is %q", leased, created.Identity)}
 }

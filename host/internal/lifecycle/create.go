@@ -2,12 +2,14 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 )
 
 // creation is a create in flight. The session's lock guards what changes in it.
@@ -75,6 +77,15 @@ func (e *Engine) Create(ctx context.Context, r CreateRequest) (Session, error) {
 	}
 }
 
+// unminted takes the id of a session that was never made out of an error.
+func unminted(err error) error {
+	var bad *Error
+	if errors.As(err, &bad) {
+		bad.SessionID = ""
+	}
+	return err
+}
+
 // awaitOut waits until an earlier session has ended. While its provider is away that may
 // take long: then it is an error at once.
 func (e *Engine) awaitOut(ctx context.Context, s *session, req wanted) error {
@@ -107,6 +118,20 @@ func (s *session) stands() (lease.Record, bool) {
 // admit finds the session of an earlier call, with the create to join where one is in
 // flight, or begins a new one.
 func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, *creation, error) {
+	for {
+		s, c, err := e.admitOnce(ctx, req, minted)
+		if !errors.Is(err, errPolicyChanged) {
+			if minted && s == nil {
+				err = unminted(err)
+			}
+			return s, c, err
+		}
+	}
+}
+
+var errPolicyChanged = errors.New("the templates have changed")
+
+func (e *Engine) admitOnce(ctx context.Context, req wanted, minted bool) (*session, *creation, error) {
 	hash := req.hash()
 	e.mu.Lock()
 	s, c, err := e.known(req, hash)
@@ -115,7 +140,8 @@ func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, 
 		return s, c, err
 	}
 
-	t := e.template(req.Template)
+	policy := e.policy.Load()
+	t := policy.templates[req.Template]
 	if t == nil {
 		return nil, nil, req.fail(CodeNotFound, fmt.Sprintf("template %q is not in the configuration", clip(req.Template, 64)), nil)
 	}
@@ -153,6 +179,9 @@ func (e *Engine) admit(ctx context.Context, req wanted, minted bool) (*session, 
 	}
 	if e.closed {
 		return nil, nil, req.fail(CodeUnavailable, "", errStopping)
+	}
+	if e.policy.Load() != policy { // SetPolicy came between: whoever counts sessions after it counts this one
+		return nil, nil, errPolicyChanged
 	}
 	rec := lease.Record{
 		SessionID: req.SessionID, ChatID: req.ChatID, AgentID: req.AgentID,
@@ -258,6 +287,9 @@ func (e *Engine) join(ctx context.Context, s *session, c *creation) (Session, er
 func (e *Engine) came(s *session, c *creation) (Session, error) {
 	if c.err != nil {
 		return Session{}, c.err
+	}
+	if err := crash.Point("host.create.acknowledging"); err != nil {
+		return Session{}, e.fail("create", s, CodeUnavailable, "", err)
 	}
 	return e.view(s.record()), nil
 }

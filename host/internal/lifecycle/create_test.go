@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -416,5 +417,23 @@ func TestCreateDuringTheCleanUp(t *testing.T) {
 		w.must(w.over(again).err)
 		w.pass(10 * time.Second)
 		w.boxes(1)
+	})
+}
+
+// TestCreateTakesAsLongAsItsCalls wants neither the host's own work nor the wait for
+// readiness in the duration of a create.
+func TestCreateTakesAsLongAsItsCalls(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.templates[0].specTime = 4 * time.Second
+		w.prober.set(8*time.Second, false)
+		w.start()
+		w.mem.Fail(mem.Prepare, mem.Fault{Delay: time.Second})
+		w.mem.Fail(mem.Create, mem.Fault{Delay: 2 * time.Second})
+		w.create(id1)
+		w.obs.mu.Lock()
+		defer w.obs.mu.Unlock()
+		if i := slices.Index(w.obs.ops, "create created"); i < 0 || w.obs.took[i] != 3*time.Second {
+			t.Errorf("%v took %v, want 3s for the create", w.obs.ops, w.obs.took)
+		}
 	})
 }

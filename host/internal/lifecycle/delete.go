@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 )
 
 // Delete removes the session's sandbox by force and ends the session. It is legal in
@@ -25,10 +26,16 @@ func (e *Engine) Delete(ctx context.Context, id string) error {
 	case err != nil:
 		return e.fail(op, s, CodeUnavailable, "", err)
 	}
+	if err := crash.Point("host.delete.intended"); err != nil {
+		return e.fail(op, s, CodeUnavailable, s.unfinished("deleted"), err)
+	}
 	s.interruptCreate(errDeleted)
 	s.interruptNow(errDeleted)
 	if err := e.settleFor(ctx, s); err != nil {
 		return e.fail(op, s, codeFor(err, CodeSandboxStopFailed), s.unfinished("deleted"), err)
+	}
+	if err := crash.Point("host.delete.acknowledging"); err != nil {
+		return e.fail(op, s, CodeUnavailable, "", err)
 	}
 	return nil
 }

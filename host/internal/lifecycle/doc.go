@@ -41,7 +41,8 @@
 //
 // # What is believed
 //
-// A list or an event only raises the question. Absence is believed when Get, or the call
-// that was to change the sandbox, said NotFound, and the backend's identity, asked after
-// that, is the one in the lease. An error changes nothing but the time of the next try.
+// A list or an event only raises the question, and so does a NotFound of Get, or of the call
+// that was to change the sandbox. Absence is believed when Get said NotFound once more, and
+// the backend's identity, asked before and after that, is the one in the lease. An error
+// changes nothing but the time of the next try.
 package lifecycle

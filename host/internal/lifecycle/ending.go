@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -20,7 +21,13 @@ func (e *Engine) end(s *session, exit *provider.Exit) {
 		end.ExitCode, end.OOMKilled = &code, exit.OOMKilled
 	}
 	rec.State, rec.Ended = lease.Ended, end
-	err := e.store.Put(context.WithoutCancel(e.base), rec)
+	err := crash.Point("host.end.writing")
+	if err == nil {
+		err = e.store.Put(context.WithoutCancel(e.base), rec)
+	}
+	if err == nil {
+		err = crash.Point("host.end.written")
+	}
 	if err != nil {
 		e.log.Error("a terminal record could not be written; it is tried again", "session_id", s.id, "reason", end.Reason, "err", err)
 	}
@@ -55,7 +62,11 @@ func (e *Engine) prune(s *session) {
 	if !e.current(s) {
 		return
 	}
-	if err := e.store.Delete(e.base, s.id); err != nil {
+	err := e.store.Delete(e.base, s.id)
+	if err == nil {
+		err = crash.Point("host.prune.forgotten")
+	}
+	if err != nil {
 		e.schedule.set(s, e.clock.now().Add(retryAfter(6)))
 		return
 	}

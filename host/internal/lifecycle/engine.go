@@ -42,6 +42,13 @@ type Options struct {
 
 	// Suspended tells how long this machine has slept since it started. Nil: never.
 	Suspended func() time.Duration
+
+	// OnlyExpired makes an engine that stands in for a host which never comes back: it ends
+	// what is past its deadline or was asked to end, and nothing else. A create that was
+	// interrupted is left as it is, no list and no event makes a session suspect, and a
+	// sandbox of ours without a session, however young, is adopted as after a lost store.
+	// Its caller asks it for no session.
+	OnlyExpired bool
 }
 
 // The causes with which the engine ends what it has under way.
@@ -56,6 +63,7 @@ var (
 // Attach, and Run it. The verbs may be called from any goroutine once New has returned.
 type Engine struct {
 	owner    string
+	reaper   bool // Options.OnlyExpired
 	policy   atomic.Pointer[policy]
 	backends atomic.Pointer[map[string]*backend]
 	store    lease.Store
@@ -92,7 +100,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	c := newClock(o.Suspended)
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e := &Engine{
-		owner: o.Owner, store: o.Store, prober: o.Prober,
+		owner: o.Owner, reaper: o.OnlyExpired, store: o.Store, prober: o.Prober,
 		observer: o.Observer, log: o.Logger, clock: c, started: time.Now(),
 		schedule: newSchedule(c.now), base: base, cancel: cancel, closing: make(chan struct{}),
 		sessions: map[string]*session{}, counts: newCounts(),
@@ -176,7 +184,7 @@ func (e *Engine) remember(rec lease.Record) {
 		e.schedule.set(s, s.forget)
 		return
 	}
-	if rec.State == lease.Creating {
+	if rec.State == lease.Creating && !e.reaper {
 		s.create = newCreation(false)
 		s.create.recovered = true
 	}

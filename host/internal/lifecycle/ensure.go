@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -142,7 +143,13 @@ func (e *Engine) takeUp(ctx context.Context, s *session, req wanted) (Session, e
 	} else if err := e.confirm(ctx, s, time.Now()); err != nil {
 		return Session{}, req.failAs(s, err)
 	}
+	if err := crash.Point("host.ensure.confirmed"); err != nil {
+		return Session{}, req.failAs(s, err)
+	}
 	if err := e.push(ctx, s, req); err != nil {
+		return Session{}, req.failAs(s, err)
+	}
+	if err := crash.Point("host.ensure.acknowledging"); err != nil {
 		return Session{}, req.failAs(s, err)
 	}
 	return e.view(s.record()), nil

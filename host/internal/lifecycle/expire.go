@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -15,6 +16,9 @@ func (e *Engine) expire(ctx context.Context, s *session) error {
 	rec := s.record()
 	b := e.backendOf(rec)
 	if err := e.reachable(b, rec, "expire"); err != nil {
+		return err
+	}
+	if err := crash.Point("host.expire.due"); err != nil {
 		return err
 	}
 	reason := lease.Expired

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 )
 
 var errExtended = errors.New("its deadline was pushed later")
@@ -24,15 +25,10 @@ func (e *Engine) Extend(ctx context.Context, id string, req ExtendRequest) (Sess
 	if err != nil {
 		return Session{}, err
 	}
-	switch {
-	case (req.By != 0) == !req.Until.IsZero():
-		return Session{}, invalid(op, "by", "give either by or until, not both and not none")
-	case req.By < 0:
-		return Session{}, invalid(op, "by", fmt.Sprintf("%v is not positive; an extension never shortens", req.By))
-	case req.By != 0 && req.By < time.Microsecond:
-		return Session{}, invalid(op, "by", fmt.Sprintf("%v is too short; give at least 1µs", req.By))
-	case req.By > e.limits().MaxLifetime:
-		return Session{}, invalid(op, "by", fmt.Sprintf("%v is over max_lifetime %v", req.By, e.limits().MaxLifetime))
+	if why := e.noExtension(req); why != "" {
+		bad := invalid(op, "by", why)
+		bad.SessionID, bad.ChatID = s.id, s.record().ChatID
+		return Session{}, bad
 	}
 	select {
 	case <-s.planned: // until then there is no deadline to push
@@ -55,7 +51,25 @@ func (e *Engine) Extend(ctx context.Context, id string, req ExtendRequest) (Sess
 		return Session{}, e.fail(op, s, CodeUnavailable, "the new deadline could not be written", err)
 	}
 	e.reschedule(s)
+	if err := crash.Point("host.extend.acknowledging"); err != nil {
+		return Session{}, e.fail(op, s, CodeUnavailable, "", err)
+	}
 	return e.view(s.record()), nil
+}
+
+// noExtension tells what is wrong with a request whatever the session is; "" when nothing.
+func (e *Engine) noExtension(req ExtendRequest) string {
+	switch {
+	case (req.By != 0) == !req.Until.IsZero():
+		return "give either by or until, not both and not none"
+	case req.By < 0:
+		return fmt.Sprintf("%v is not positive; an extension never shortens", req.By)
+	case req.By != 0 && req.By < time.Microsecond:
+		return fmt.Sprintf("%v is too short; give at least 1µs", req.By)
+	case req.By > e.limits().MaxLifetime:
+		return fmt.Sprintf("%v is over max_lifetime %v", req.By, e.limits().MaxLifetime)
+	}
+	return ""
 }
 
 // extended works out the new deadline, by the wall clock and on the engine's clock, and

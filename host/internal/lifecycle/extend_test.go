@@ -65,7 +65,9 @@ func TestExtendRefuses(t *testing.T) {
 		refuse := func(code lifecycle.Code, req lifecycle.ExtendRequest, words ...string) {
 			t.Helper()
 			_, err := w.engine.Extend(t.Context(), id1, req)
-			failed(t, err, code, words...)
+			if e := failed(t, err, code, words...); e.SessionID != id1 || e.ChatID != chat {
+				t.Errorf("of session %q, chat %q", e.SessionID, e.ChatID)
+			}
 			if now := w.get(id1); !now.ExpiresAt.Equal(s.ExpiresAt) {
 				t.Fatalf("the deadline is %v now", now.ExpiresAt)
 			}

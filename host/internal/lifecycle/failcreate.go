@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -48,6 +49,9 @@ func (e *Engine) failCreate(life context.Context, s *session, b *backend, err er
 		return bad
 	}
 	if e.amendAnyway(s, intent) != nil {
+		return bad
+	}
+	if crash.Point("host.create.failing") != nil {
 		return bad
 	}
 	ctx, cancel := e.detach(life)

@@ -21,6 +21,7 @@ type template struct {
 	port     int
 	config   string // of the sandbox, a JSON object
 	specErr  error
+	specTime time.Duration // that Spec takes
 }
 
 func (t *template) Name() string                     { return t.name }
@@ -39,6 +40,7 @@ func (t *template) CheckVolume(volume string) (string, error) {
 }
 
 func (t *template) Spec(_ context.Context, in lifecycle.SpecInput) (provider.Spec, error) {
+	<-time.After(t.specTime)
 	if t.specErr != nil {
 		return provider.Spec{}, t.specErr
 	}
@@ -90,10 +92,18 @@ func (p *prober) Probe(ctx context.Context, _ lease.Endpoint, _ lease.Ready) err
 // observer keeps what it is told.
 type observer struct {
 	mu      sync.Mutex
-	ops     []string // "create created", "delete error", …
+	ops     []string        // "create created", "delete error", …
+	took    []time.Duration // by the calls of each of ops
 	ended   []lease.Reason
 	lags    []time.Duration
 	orphans []string // "deleted", "foreign", …
+	bad     []string // the verbs of answers that were not believed
+}
+
+func (o *observer) BadAnswer(_, method string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bad = append(o.bad, method)
 }
 
 func (o *observer) Operation(ctx context.Context, _, operation string, _ lifecycle.OperationIDs) (context.Context, lifecycle.Operation) {
@@ -127,10 +137,14 @@ func (o *observer) all() (ops []string, ended []lease.Reason, lags []time.Durati
 type operationOf struct {
 	o    *observer
 	name string
+	took time.Duration
 	done bool
 }
 
-func (p *operationOf) Measured() {}
+func (p *operationOf) Call() func() {
+	began := time.Now()
+	return func() { p.took += time.Since(began) }
+}
 
 func (p *operationOf) Done(result string, err error) {
 	p.o.mu.Lock()
@@ -143,4 +157,5 @@ func (p *operationOf) Done(result string, err error) {
 		result = "error"
 	}
 	p.o.ops = append(p.o.ops, p.name+" "+result)
+	p.o.took = append(p.o.took, p.took)
 }

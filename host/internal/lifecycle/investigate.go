@@ -1,12 +1,11 @@
 package lifecycle
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/berth-dev/berth/host/internal/api"
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -16,6 +15,9 @@ import (
 func (e *Engine) SandboxEvent(providerName string, ev provider.Event) {
 	if ev.Kind == provider.EventProgress {
 		e.hub.progress(api.Progress{Provider: providerName, Image: ev.Image, Message: ev.Message})
+		return
+	}
+	if e.reaper {
 		return
 	}
 	for _, s := range e.eventTargets(ev) {
@@ -68,6 +70,9 @@ func (e *Engine) investigate(ctx context.Context, s *session) error {
 	if reason == "" {
 		return nil
 	}
+	if err := crash.Point("host.death.noticed"); err != nil {
+		return err
+	}
 	if err := e.amendAnyway(s, intend(reason)); err != nil {
 		return err
 	}
@@ -87,11 +92,13 @@ func (e *Engine) findOut(ctx context.Context, s *session) (lease.Reason, provide
 	sb, err := b.Get(get, provider.Ref{ID: rec.SandboxID})
 	switch {
 	case isNotFound(err):
-		return lease.Removed, sb.State, e.sameBackend(get, b, rec)
+		return lease.Removed, sb.State, e.absent(get, b, rec, provider.Ref{ID: rec.SandboxID})
 	case err != nil:
 		return "", sb.State, err
 	case sb.ID != rec.SandboxID:
-		return "", sb.State, refusedSandbox(rec, sb)
+		return "", sb.State, e.refusedSandbox(rec, sb)
+	case e.estranged(rec, sb) != "":
+		return "", sb.State, e.refuse(rec.Provider, "get", rec.SessionID, "%s", e.estranged(rec, sb))
 	case rec.State == lease.Running && (sb.State == provider.StateExited || sb.State == provider.StateCreated):
 		s.mu.Lock()
 		s.exit = sb.Exit
@@ -115,14 +122,6 @@ func (e *Engine) findOut(ctx context.Context, s *session) (lease.Reason, provide
 		})
 	}
 	return "", sb.State, nil
-}
-
-// refusedSandbox is the error for an answer about a sandbox that was not asked for, or that
-// bears no id.
-func refusedSandbox(rec lease.Record, sb provider.Sandbox) error {
-	return &provider.Error{Class: provider.Internal, Op: "get", ID: rec.SessionID,
-		Message: fmt.Sprintf("the provider's answer is refused: it is about sandbox %q, and %q was asked for",
-			sb.ID, cmp.Or(rec.SandboxID, rec.SandboxName))}
 }
 
 // moved reports whether a sandbox answers at another address than its record says.

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"time"
 
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -90,7 +91,11 @@ func (e *Engine) deleteOrphan(b *backend, sb provider.Sandbox) {
 	if e.reachable(b, rec, "delete") != nil || e.sameBackend(e.base, b, rec) != nil || e.claimed(sb) {
 		return // the next sweep finds it again
 	}
-	if err := e.remove(e.base, b, rec, sb.ID); err != nil {
+	err := crash.Point("host.orphan.deleting")
+	if err == nil {
+		err = e.remove(e.base, b, rec, sb.ID)
+	}
+	if err != nil {
 		e.log.Warn("an orphan could not be deleted; the next sweep tries again", "sandbox_id", sb.ID, "err", err)
 		return
 	}

@@ -132,6 +132,10 @@ type Observer interface {
 	// ExpiryLag is the time from a deadline to the start of its teardown.
 	ExpiryLag(providerName string, lag time.Duration)
 
+	// BadAnswer counts an answer of the provider that can't be true, by the verb. It was
+	// not believed.
+	BadAnswer(providerName, method string)
+
 	// Orphan counts a sandbox without a session, once per sandbox: "deleted", "adopted",
 	// "foreign" or "unreadable".
 	Orphan(providerName, action string)
@@ -140,8 +144,9 @@ type Observer interface {
 // Operation is one operation under way. Done is called once, from the goroutine that
 // began it.
 type Operation interface {
-	// Measured ends what counts as the operation's duration. Without it Done does.
-	Measured()
+	// Call begins a call to the provider, and the function that it returns ends it. An
+	// operation takes as long as its calls: what the host does beside them is not counted.
+	Call() (end func())
 
 	// Done ends the operation with its outcome, or with the error.
 	Done(result string, err error)

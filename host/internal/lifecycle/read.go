@@ -81,12 +81,11 @@ func (e *Engine) standings() iter.Seq[standing] {
 
 func (e *Engine) snapshot(want func(Session) bool) []Session {
 	list := []Session{}
-	for _, s := range e.all() {
-		if v := e.view(s.record()); want(v) {
-			list = append(list, v)
+	for st := range e.standings() {
+		if want(st.view) {
+			list = append(list, st.view)
 		}
 	}
-	slices.SortFunc(list, func(a, b Session) int { return placeOfSession(a).compare(placeOfSession(b)) })
 	return list
 }
 

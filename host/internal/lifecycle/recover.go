@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -30,17 +31,20 @@ func (e *Engine) recover(ctx context.Context, s *session) error {
 	sb, err := b.Get(get, ref)
 	switch {
 	case isNotFound(err):
-		return e.recoverAbsent(ctx, s, b, rec)
+		return e.recoverAbsent(ctx, s, b, rec, ref)
 	case err != nil:
 		return err
 	case sb.ID == "", rec.SandboxID != "" && sb.ID != rec.SandboxID:
-		return refusedSandbox(rec, sb)
+		return e.refusedSandbox(rec, sb)
 	case sb.Owner != e.owner || sb.SessionID != s.id:
-		return e.recoverAbsent(ctx, s, b, rec)
+		return e.recoverAbsent(ctx, s, b, rec, ref)
 	case sb.State == provider.StateUnknown:
 		return nil // the next sweep looks again
 	case sb.State != provider.StateRunning:
 		return e.recoverFailed(ctx, s, "the host went down while it was being created, and its sandbox did not run")
+	}
+	if err := crash.Point("host.recover.found"); err != nil {
+		return err
 	}
 	if err := e.amendVisible(s, func(r *lease.Record) error {
 		r.SandboxID = sb.ID
@@ -69,7 +73,9 @@ func (e *Engine) recoverRunning(ctx context.Context, s *session, b *backend) err
 	case err != nil:
 		return e.recoverFailed(ctx, s, err.Error())
 	}
-	err = e.amendAnyway(s, func(r *lease.Record) error {
+	// On disk before it is told, as in every create: else a crash would ask for readiness
+	// once more, of a session that was acknowledged.
+	err = e.amend(ctx, s, func(r *lease.Record) error {
 		switch {
 		case r.State != lease.Creating:
 			return errDeleted
@@ -85,14 +91,14 @@ func (e *Engine) recoverRunning(ctx context.Context, s *session, b *backend) err
 	return err
 }
 
-func (e *Engine) recoverAbsent(ctx context.Context, s *session, b *backend, rec lease.Record) error {
+func (e *Engine) recoverAbsent(ctx context.Context, s *session, b *backend, rec lease.Record, ref provider.Ref) error {
 	s.mu.Lock()
 	lists := s.absent
 	s.mu.Unlock()
 	if lists < 2 || time.Since(e.started) < e.limits().CreateTimeout {
 		return nil // the next sweep looks again
 	}
-	if err := e.sameBackend(ctx, b, rec); err != nil {
+	if err := e.absent(ctx, b, rec, ref); err != nil {
 		return err
 	}
 	return e.recoverFailed(ctx, s, "the host went down while it was being created, and no sandbox came of it")
@@ -109,6 +115,9 @@ func (e *Engine) recoverFailed(ctx context.Context, s *session, cause string) er
 		return err
 	}
 	e.recovered(s, e.fail("create", s, CodeSandboxStartFailed, cause, nil))
+	if err := crash.Point("host.recover.failing"); err != nil {
+		return err
+	}
 	return e.teardown(ctx, s)
 }
 

@@ -32,6 +32,7 @@ type session struct {
 	written   time.Time      // when the last write of the record was acknowledged
 	unsaved   bool           // the visible record is newer than the one on disk
 	tries     int            // failed tries to finish what is intended
+	failure   error          // of the last of them
 	lagged    bool           // its expiry lag was told
 	attending bool           // a goroutine gives it what it needs
 	again     bool           // and is to look once more

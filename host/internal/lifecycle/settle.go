@@ -56,9 +56,10 @@ func (e *Engine) attendOnce(s *session) {
 		return
 	}
 	b := e.backendOf(rec)
-	if e.reachable(b, rec, "attend") != nil {
+	if err := e.reachable(b, rec, "attend"); err != nil {
 		s.mu.Lock()
 		s.tries++
+		s.failure = err
 		s.mu.Unlock()
 		return // woken when the provider is back
 	}
@@ -152,6 +153,7 @@ func (e *Engine) settleNow(ctx context.Context, s *session) error {
 	err := e.settle(ctx, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.failure = err
 	if err != nil {
 		s.tries++
 	} else {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 )
 
 // Stop ends what runs in the sandbox, politely and then by force, and keeps the sandbox
@@ -34,9 +35,15 @@ func (e *Engine) Stop(ctx context.Context, id string) (Session, error) {
 	if err != nil && !errors.Is(err, errAsItIs) {
 		return Session{}, e.fail(op, s, CodeUnavailable, "", err)
 	}
+	if err := crash.Point("host.stop.intended"); err != nil {
+		return Session{}, e.fail(op, s, CodeUnavailable, s.unfinished("stopped"), err)
+	}
 	for {
 		switch rec := s.record(); rec.State {
 		case lease.Stopped, lease.Ended:
+			if err := crash.Point("host.stop.acknowledging"); err != nil {
+				return Session{}, e.fail(op, s, CodeUnavailable, "", err)
+			}
 			return e.view(rec), nil
 		}
 		// A delete that comes between interrupts the stop; the next round waits for it.
@@ -59,6 +66,9 @@ func (e *Engine) finishStop(ctx context.Context, s *session) error {
 	there, err := e.halt(ctx, s, b, rec)
 	if s.record().State == lease.Deleting {
 		return nil // a delete interrupted this and waits for the token
+	}
+	if err == nil {
+		err = crash.Point("host.stop.stopped")
 	}
 	if err != nil {
 		return err

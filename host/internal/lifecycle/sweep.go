@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -85,20 +86,31 @@ func (e *Engine) sweep(ctx context.Context, b *backend, p provider.Provider) (er
 	ctx, op := e.observer.Operation(ctx, b.name, "list_active", OperationIDs{})
 	defer func() { op.Done("listed", err) }()
 	listed := map[string]provider.Sandbox{}
+	called := op.Call()
 	summary, err := p.List(ctx, func(sb provider.Sandbox) error {
 		if _, twice := listed[sb.ID]; twice || sb.ID == "" {
-			return &provider.Error{Class: provider.Internal, Op: "list", ID: sb.ID,
-				Message: "the provider's list is refused: an id is empty or comes twice"}
+			return badAnswer("list", sb.ID, "an id is empty or comes twice") // counted where the call is made
 		}
 		listed[sb.ID] = sb
 		return nil
 	})
-	op.Measured()
+	called()
+	if err == nil {
+		err = crash.Point("host.sweep.listed")
+	}
 	if err != nil {
 		return err
 	}
 	for _, s := range e.of(b) {
-		s.compare(e.owner, listed, sent)
+		if rec := s.record(); rec.SandboxID != "" {
+			if sb, there := listed[rec.SandboxID]; there && e.estranged(rec, sb) != "" {
+				_ = e.refuse(b.name, "list", "", "%s", e.estranged(rec, sb))
+				continue
+			}
+		}
+		if !e.reaper {
+			s.compare(e.owner, listed, sent)
+		}
 	}
 	e.adoptAll(ctx, b, p, e.judgeOthers(b, listed, summary.Unreadable, sent))
 	return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -67,13 +68,13 @@ func (e *Engine) sandboxID(ctx context.Context, b *backend, rec lease.Record) (s
 	sb, err := b.Get(ctx, provider.Ref{Name: rec.SandboxName})
 	switch {
 	case isNotFound(err):
-		return "", e.sameBackend(ctx, b, rec)
+		return "", e.absent(ctx, b, rec, provider.Ref{Name: rec.SandboxName})
 	case err != nil:
 		return "", err
 	case sb.Owner != e.owner || sb.SessionID != rec.SessionID:
 		return "", nil // the name is somebody else's
 	case sb.ID == "":
-		return "", refusedSandbox(rec, sb)
+		return "", e.refusedSandbox(rec, sb)
 	}
 	return sb.ID, nil
 }
@@ -85,8 +86,15 @@ func (e *Engine) remove(ctx context.Context, b *backend, rec lease.Record, id st
 	ctx, op := e.observer.Operation(ctx, b.name, "delete", OperationIDs{SessionID: rec.SessionID, ChatID: rec.ChatID, SandboxID: id})
 	var answer provider.Deleted
 	defer func() { op.Done(string(answer.Outcome), err) }()
+	if err := crash.Point("host.delete.sending"); err != nil {
+		return err
+	}
+	called := op.Call()
 	answer, err = b.Delete(ctx, provider.DeleteRequest{ID: id, Fence: e.fence(rec)})
-	op.Measured()
+	called()
+	if err == nil {
+		err = crash.Point("host.delete.answered")
+	}
 	if err != nil {
 		return err
 	}
@@ -94,9 +102,9 @@ func (e *Engine) remove(ctx context.Context, b *backend, rec lease.Record, id st
 	case provider.OutcomeDeleted:
 		return nil
 	case provider.OutcomeNotFound:
-		return e.sameBackend(ctx, b, rec)
+		return e.absent(ctx, b, rec, provider.Ref{ID: id})
 	default:
-		return refusedOutcome("delete", id, answer.Outcome)
+		return e.refusedOutcome(b.name, "delete", id, answer.Outcome)
 	}
 }
 
@@ -107,10 +115,17 @@ func (e *Engine) halt(ctx context.Context, s *session, b *backend, rec lease.Rec
 	ctx, op := e.observer.Operation(ctx, b.name, "stop", OperationIDs{SessionID: rec.SessionID, ChatID: rec.ChatID, SandboxID: rec.SandboxID})
 	var answer provider.Stopped
 	defer func() { op.Done(string(answer.Outcome), err) }()
+	if err := crash.Point("host.stop.sending"); err != nil {
+		return true, err
+	}
 	soft, end := s.interruptible(ctx)
+	called := op.Call()
 	answer, err = b.Stop(soft, provider.StopRequest{ID: rec.SandboxID, Fence: e.fence(rec), Grace: e.limits().StopGrace})
+	called()
 	end()
-	op.Measured()
+	if err == nil {
+		err = crash.Point("host.stop.answered")
+	}
 	if err != nil {
 		return true, err
 	}
@@ -121,15 +136,31 @@ func (e *Engine) halt(ctx context.Context, s *session, b *backend, rec lease.Rec
 		s.mu.Unlock()
 		return true, nil
 	case provider.OutcomeNotFound:
-		return false, e.sameBackend(ctx, b, rec)
+		return false, e.absent(ctx, b, rec, provider.Ref{ID: rec.SandboxID})
 	default:
-		return true, refusedOutcome("stop", rec.SandboxID, answer.Outcome)
+		return true, e.refusedOutcome(b.name, "stop", rec.SandboxID, answer.Outcome)
 	}
 }
 
-func refusedOutcome(op, id string, outcome provider.Outcome) error {
-	return &provider.Error{Class: provider.Internal, Op: op, ID: id,
-		Message: fmt.Sprintf("the provider's answer is refused: outcome %q is unknown", outcome)}
+// absent is nil when a sandbox is not there. Whoever calls it was told so once; but that may
+// have been another backend, which has been replaced by the lease's own again since. So what
+// counts is an answer between two others by which the backend is the lease's.
+func (e *Engine) absent(ctx context.Context, b *backend, rec lease.Record, ref provider.Ref) error {
+	if err := e.sameBackend(ctx, b, rec); err != nil {
+		return err
+	}
+	get, cancel := context.WithTimeout(ctx, getTimeout)
+	defer cancel()
+	switch sb, err := b.Get(get, ref); {
+	case err == nil && ref.Name != "" && (sb.Owner != e.owner || sb.SessionID != rec.SessionID):
+		// The name is somebody else's.
+	case err == nil:
+		return &provider.Error{Class: provider.Unavailable, Op: "get", ID: rec.SessionID,
+			Message: "the provider says that the sandbox is not there, and then that it is"}
+	case !isNotFound(err):
+		return err
+	}
+	return e.sameBackend(ctx, b, rec)
 }
 
 // sameBackend asks the backend who it is: absence counts only on the lease's own.

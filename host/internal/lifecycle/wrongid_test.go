@@ -67,3 +67,34 @@ func TestAdoptTakesNoSandboxTwice(t *testing.T) {
 		w.boxes(1)
 	})
 }
+
+// A backend that is replaced by another one while a sandbox is being made gets no session:
+// what was made there goes, and the sessions of before are the provider's only ones.
+func TestCreateOnAReplacedBackend(t *testing.T) {
+	for name, stays := range map[string]bool{"removed": false, "left": true} {
+		t.Run(name, func(t *testing.T) {
+			longBubble(t, func(t *testing.T, w *world) {
+				w.create(id1)
+				before := w.boxes(1)[0]
+				w.mem.Fail(mem.Create, mem.Fault{Times: 1, Delay: time.Second})
+				if stays {
+					w.mem.Fail(mem.Delete, mem.Fault{Times: 1, Err: errAway})
+				}
+				answer := w.createLater(t.Context(), id2)
+				w.mem.SetIdentity("B")
+				w.pass(2 * time.Second)
+				failed(t, (<-answer).err, lifecycle.CodeUnavailable, `backend changed while it was being created: it was "A", and is "B"`)
+				if ids := w.engine.Identities("mem"); len(ids) != 1 || ids[0] != "A" {
+					t.Errorf("sessions are on %q", ids)
+				}
+				w.mem.SetIdentity("A")
+				w.pass(5 * time.Second)
+				w.ended(id2, lease.Failed)
+				w.status(id1, lifecycle.StatusRunning)
+				if b := w.boxes(1)[0]; b.ID != before.ID {
+					t.Errorf("%+v is left of %+v", b, before)
+				}
+			})
+		})
+	}
+}

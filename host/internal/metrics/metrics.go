@@ -30,6 +30,7 @@ type Metrics struct {
 	ended       *prometheus.CounterVec
 	expiryLag   *prometheus.HistogramVec
 	orphans     *prometheus.CounterVec
+	badAnswers  *prometheus.CounterVec
 	up          *prometheus.GaugeVec
 	restarts    *prometheus.CounterVec
 	rpc         *prometheus.HistogramVec
@@ -44,19 +45,20 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		registerer: reg,
 		operations: histogram("sandbox_runtime_operation_duration_seconds", "How long operations on a provider took, by their result.",
 			[]float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}, "provider", "operation", "result"),
-		failures:  counter("sandbox_runtime_errors_total", "Operations on a provider that failed, by the class of the error.", "provider", "operation", "error_type"),
-		ended:     counter("berth_sessions_ended_total", "Sessions that ended, by the reason.", "provider", "reason"),
-		expiryLag: histogram("berth_expiry_lag_seconds", "From a session's deadline to the start of its teardown.", []float64{.001, .005, .01, .05, .1, .5, 1, 5, 30, 60, 300, 600}, "provider"),
-		orphans:   counter("berth_orphans_total", "Sandboxes without a session, once each, by what was done about them.", "provider", "action"),
-		up:        prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "berth_plugin_up", Help: "Whether the provider's plugin is configured and answers."}, []string{"provider"}),
-		restarts:  counter("berth_plugin_restarts_total", "Launches of a plugin after its first, by the reason.", "provider", "reason"),
+		failures:   counter("sandbox_runtime_errors_total", "Operations on a provider that failed, by the class of the error.", "provider", "operation", "error_type"),
+		ended:      counter("berth_sessions_ended_total", "Sessions that ended, by the reason.", "provider", "reason"),
+		expiryLag:  histogram("berth_expiry_lag_seconds", "From a session's deadline to the start of its teardown.", []float64{.001, .005, .01, .05, .1, .5, 1, 5, 30, 60, 300, 600}, "provider"),
+		orphans:    counter("berth_orphans_total", "Sandboxes without a session, once each, by what was done about them.", "provider", "action"),
+		badAnswers: counter("berth_plugin_bad_answers_total", "Answers of a plugin that can't be true and were not believed, by the verb.", "provider", "method"),
+		up:         prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "berth_plugin_up", Help: "Whether the provider's plugin is configured and answers."}, []string{"provider"}),
+		restarts:   counter("berth_plugin_restarts_total", "Launches of a plugin after its first, by the reason.", "provider", "reason"),
 		rpc: histogram("berth_plugin_rpc_duration_seconds", "How long calls to a plugin took, by their outcome.",
 			[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}, "provider", "method", "code"),
 		leaseCommit: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "berth_lease_commit_seconds", Help: "How long a commit of the lease store took, the sync to disk included.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1}}),
 		sessions: newSessions(),
 	}
-	for _, c := range []prometheus.Collector{m.operations, m.failures, m.ended, m.expiryLag, m.orphans, m.up, m.restarts, m.rpc, m.leaseCommit, m.sessions} {
+	for _, c := range []prometheus.Collector{m.operations, m.failures, m.ended, m.expiryLag, m.orphans, m.badAnswers, m.up, m.restarts, m.rpc, m.leaseCommit, m.sessions} {
 		if err := reg.Register(c); err != nil {
 			m.Close()
 			var twice prometheus.AlreadyRegisteredError
@@ -122,13 +124,33 @@ func (m *Metrics) PluginRestarted(providerName, reason string) {
 	m.restarts.WithLabelValues(providerName, bounded(reason, "died", "hung", "start_failed", "changed", "reloaded")).Inc()
 }
 
+// BadAnswer counts an answer of a plugin that was not believed.
+func (m *Metrics) BadAnswer(providerName, method string) {
+	m.badAnswers.WithLabelValues(providerName, boundedMethod(method)).Inc()
+}
+
 // RPC records one call to a plugin; code is "ok" or the error's class.
 func (m *Metrics) RPC(providerName, method, code string, took time.Duration) {
 	if code != "ok" {
 		code = bounded(code, classes()...)
 	}
-	m.rpc.WithLabelValues(providerName, bounded(method, "info", "schemas", "validate", "configure", "drain", "prepare", "create", "get",
-		"list", "stop", "delete", "health", "identity", "logs", "events"), code).Observe(took.Seconds())
+	m.rpc.WithLabelValues(providerName, boundedMethod(method), code).Observe(took.Seconds())
+}
+
+func boundedMethod(method string) string {
+	return bounded(method, "info", "schemas", "validate", "configure", "drain", "prepare", "create", "get",
+		"list", "stop", "delete", "health", "identity", "logs", "events")
+}
+
+// Forget takes away the series of a provider that is gone. The counts of its sessions are
+// the engine's.
+func (m *Metrics) Forget(providerName string) {
+	of := prometheus.Labels{"provider": providerName}
+	for _, v := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{m.operations, m.failures, m.ended, m.expiryLag, m.orphans, m.up, m.restarts, m.rpc, m.badAnswers} {
+		v.DeletePartialMatch(of)
+	}
 }
 
 // LeaseCommit records one commit of the lease store.

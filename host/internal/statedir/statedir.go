@@ -62,6 +62,11 @@ func prepare(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return fmt.Errorf("state_dir: %w", err)
 	}
+	return usable(path)
+}
+
+// usable refuses a directory that is not this user's alone.
+func usable(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("state_dir: %w", err)
@@ -85,12 +90,17 @@ func (d *Dir) acquire() error {
 	if err != nil {
 		return fmt.Errorf("state_dir: %w", err)
 	}
-	if err := flock(f); err != nil {
-		defer f.Close()
+	if err := flock(f, syscall.LOCK_EX); err != nil {
+		pid, freed := 0, false
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return &LockedError{Path: d.path, PID: awaitHolder(f)}
+			pid, freed = awaitHolder(f)
+			err = &LockedError{Path: d.path, PID: pid}
+		} else {
+			err = fmt.Errorf("state_dir: lock %s: %w", path, err)
 		}
-		return fmt.Errorf("state_dir: lock %s: %w", path, err)
+		if !freed {
+			return errors.Join(err, f.Close())
+		}
 	}
 	d.lock = f
 	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
@@ -100,9 +110,9 @@ func (d *Dir) acquire() error {
 	return nil
 }
 
-func flock(f *os.File) error {
+func flock(f *os.File, how int) error {
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EINTR) {
 			return err
 		}
@@ -115,15 +125,28 @@ func writeAt(f *os.File, text string) error {
 }
 
 // awaitHolder reads the holder's pid. One that took the lock this moment has not written
-// it yet: the file is empty then, or names a process that has ended.
-func awaitHolder(f *os.File) int {
+// it yet: the file is empty then, or names a process that has ended. So it does while
+// somebody only looks whether the lock is held, see [Look]: freed then says that the lock
+// was taken after all.
+func awaitHolder(f *os.File) (pid int, freed bool) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for range 40 {
-		if pid := holder(f); pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			return pid
+		if pid := livingHolder(f); pid > 0 {
+			return pid, false
 		}
 		<-tick.C
+		if flock(f, syscall.LOCK_EX) == nil {
+			return 0, true
+		}
+	}
+	return 0, false
+}
+
+// livingHolder reads the pid of a process that lives; 0 for none.
+func livingHolder(f *os.File) int {
+	if pid := holder(f); pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return pid
 	}
 	return 0
 }
@@ -163,7 +186,7 @@ func (d *Dir) own(configured string) error {
 	case err == nil:
 		d.owner = strings.TrimSpace(string(kept))
 		if !ownerPattern.MatchString(d.owner) {
-			return fmt.Errorf("%s holds %q, which is no owner id; restore it, or set owner in the configuration", path, clip(d.owner))
+			return badOwnerFile(path, d.owner)
 		}
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -174,6 +197,10 @@ func (d *Dir) own(configured string) error {
 	}
 	d.owner = uuid.NewString()
 	return writeDurably(path, d.owner+"\n")
+}
+
+func badOwnerFile(path, holds string) error {
+	return fmt.Errorf("%s holds %q, which is no owner id; restore it, or set owner in the configuration", path, clip(holds))
 }
 
 func clip(s string) string { return s[:min(len(s), 64)] }
@@ -219,7 +246,10 @@ func writeDurably(path, text string) (err error) {
 func (d *Dir) Owner() string { return d.owner }
 
 // Leases is the path of the lease store.
-func (d *Dir) Leases() string { return filepath.Join(d.path, "leases.db") }
+func (d *Dir) Leases() string { return LeasesIn(d.path) }
+
+// LeasesIn is the path of the lease store in a directory that is not open.
+func LeasesIn(path string) string { return filepath.Join(path, "leases.db") }
 
 // Plugins is the path of the verified copies of plugins.
 func (d *Dir) Plugins() string { return filepath.Join(d.path, "plugins") }

@@ -278,6 +278,15 @@ func (o *observer) PluginRestarted(_, reason string) {
 	o.restarts = append(o.restarts, reason)
 }
 
+func (o *observer) BadAnswer(_, method string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.rpcs == nil {
+		o.rpcs = make(map[string]int)
+	}
+	o.rpcs[method+" bad answer"]++
+}
+
 func (o *observer) RPC(_, method, code string, _ time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

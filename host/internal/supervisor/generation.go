@@ -240,8 +240,9 @@ func (g *generation) step(op string, timeout time.Duration, f func(context.Conte
 	defer cancel()
 	begun := time.Now()
 	err := f(ctx)
-	g.s.observer.RPC(g.s.opts.Name, op, codeOf(err), time.Since(begun))
-	if err != nil && ctx.Err() != nil && g.work.Err() == nil {
+	g.s.called(op, err, time.Since(begun))
+	// The plugin has a timer for the same deadline, which may fire a moment before this one.
+	if err != nil && (ctx.Err() != nil || errors.Is(err, provider.Canceled)) && g.work.Err() == nil {
 		return &provider.Error{Class: provider.Unavailable, Op: op,
 			Message: fmt.Sprintf("the plugin gave no answer within %s", timeout), Err: err}
 	}

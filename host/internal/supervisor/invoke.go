@@ -128,8 +128,17 @@ func invoke[T any](caller context.Context, g *generation, op, id string, f func(
 	if err != nil {
 		err = g.blame(caller, op, id, err)
 	}
-	g.s.observer.RPC(g.s.opts.Name, op, codeOf(err), time.Since(begun))
+	g.s.called(op, err, time.Since(begun))
 	return v, err
+}
+
+// called tells the observer of a call.
+func (s *Supervisor) called(op string, err error, took time.Duration) {
+	s.observer.RPC(s.opts.Name, op, codeOf(err), took)
+	if provider.IsBadAnswer(err) {
+		s.observer.BadAnswer(s.opts.Name, op)
+		s.log.Warn("an answer of the plugin is not believed", "method", op, "err", err)
+	}
 }
 
 // blame finds out whether a call failed because the generation ended under it.

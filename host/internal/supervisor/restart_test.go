@@ -107,7 +107,7 @@ func TestThreeMissedPingsKill(t *testing.T) {
 		b.ready()
 		first := b.launcher.last()
 		first.hung.Store(true)
-		b.pass(2900 * time.Millisecond) // two misses at most
+		b.pass(1900 * time.Millisecond) // one miss, and one that is under way
 		first.hung.Store(false)
 		b.pass(10 * time.Second)
 		if first.killed.Load() {

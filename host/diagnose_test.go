@@ -1,0 +1,95 @@
+package host_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/berth-dev/berth/host"
+	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/providertest/mem"
+)
+
+// finding is the first one whose message has the words.
+func finding(t *testing.T, d host.Diagnosis, words string) host.Finding {
+	t.Helper()
+	for _, f := range d.Findings {
+		if strings.Contains(f.Message, words) {
+			return f
+		}
+	}
+	t.Errorf("nothing is found about %q in %+v", words, d.Findings)
+	return host.Finding{}
+}
+
+// A diagnosis compares the leases with what the backend lists, tells what is to be done, and
+// changes nothing.
+func TestDiagnose(t *testing.T) {
+	a := abandon(t, "1h")
+	a.backend.PutUnreadable(provider.Unreadable{ID: "odd", Owner: a.owner, Reason: "label session_id is nonsense"})
+	all, leases := a.sandboxes(), leasesOf(t, a)
+	diagnose := func() host.Diagnosis {
+		t.Helper()
+		d, err := host.Diagnose(within(t), a.cfg, linked(a.backend))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := diagnose()
+	if d.Healthy() || d.HostRuns {
+		t.Errorf("%+v", d)
+	}
+	for words, want := range map[string]host.Finding{
+		"is whole: ": {Level: host.LevelOK, About: "leases"},
+		"2 sessions are past the deadline, or asked to end, and still there: ": {Level: host.LevelProblem, About: "sessions"},
+		"1 sandbox is of this host, younger than its store, without a lease":   {Level: host.LevelNote, About: "sandboxes"},
+		"1 sandbox is of another owner":                                        {Level: host.LevelNote, About: "sandboxes"},
+		"the labels of sandbox odd can't be read: label session_id is":         {Level: host.LevelNote, About: `provider "mem"`},
+		"is launched, configured and ready; its backend is \"memory\"":         {Level: host.LevelOK, About: `provider "mem"`},
+		"no host lives on it": {Level: host.LevelNote, About: "lock"},
+	} {
+		if f := finding(t, d, words); f.Level != want.Level || f.About != want.About || f.Level == host.LevelProblem && f.Remedy == "" {
+			t.Errorf("%q: %+v", words, f)
+		}
+	}
+	if f := finding(t, d, "2 sessions are past"); !strings.Contains(f.Message, a.expired.ID) || !strings.Contains(f.Message, a.deleted.ID) || strings.Contains(f.Message, a.living.ID) {
+		t.Errorf("%+v", f)
+	}
+
+	a.backend.Vanish(a.living.SandboxID)
+	finding(t, diagnose(), "the sandboxes of 1 living session are not on their backend's list")
+
+	a.backend.SetIdentity("another")
+	d = diagnose()
+	if f := finding(t, d, "backend changed: it is now \"another\""); f.Level != host.LevelProblem {
+		t.Errorf("%+v", f)
+	}
+	finding(t, d, "2 sessions are past the deadline, or asked to end, and can't be ended now")
+
+	a.backend.SetIdentity("memory")
+	a.backend.Fail(mem.List, mem.Fault{Err: &provider.Error{Class: provider.Unavailable, Message: "cut off"}})
+	if f := finding(t, diagnose(), "it is ready, and its sandboxes can't be listed"); f.Level != host.LevelProblem {
+		t.Errorf("%+v", f)
+	}
+	a.backend.Clear()
+
+	if got := len(a.sandboxes()); got != len(all)-1 || !bytes.Equal(leasesOf(t, a), leases) {
+		t.Error("a diagnosis has changed something")
+	}
+	a.reap(t, false)
+	if d := diagnose(); !d.Healthy() {
+		t.Errorf("after a reap: %+v", d)
+	}
+}
+
+// While a host lives its leases are left alone, and its pid is told.
+func TestDiagnoseBesideAHost(t *testing.T) {
+	cfg, _ := parse(t, small)
+	b := mem.NewBackend("memory")
+	run(t, cfg, linked(b))
+	d, err := host.Diagnose(within(t), cfg, host.Options{})
+	if err != nil || !d.HostRuns || d.HostPID == 0 || !d.Healthy() || len(d.Findings) != 2 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}

@@ -1,0 +1,85 @@
+//go:build chaos && linux
+
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	chaosSeed    = flag.Uint64("chaos.seed", 0, "draws the schedule of faults; 0: from the time")
+	chaosMinutes = flag.Float64("chaos.minutes", 90, "what the whole run may take")
+	chaosKeep    = flag.String("chaos.keep", "", "a directory for the hosts' logs of a run that has failed")
+	chaosOnly    = flag.String("chaos.only", "", "a part of the names of the faults to give; all without it")
+)
+
+// What a whole run gives: every point so often, and so many faults at random moments.
+const (
+	perPoint     = 20
+	randomFaults = 500
+)
+
+// TestChaos lets clients create, ensure, extend, stop and delete without a pause, at real
+// hosts with the real Docker plugin and real containers, while processes are killed and
+// stopped, connections cut, disks filled and clocks set. An auditor looks from outside and
+// stops the run at the first promise that does not hold.
+//
+// There are two lanes at a time: one on the machine's daemon, with a network and readiness;
+// one on a private daemon, which is killed and stopped too.
+func TestChaos(t *testing.T) {
+	needDocker(t)
+	seed := *chaosSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("SEED=%d, %v minutes at most", seed, *chaosMinutes)
+	bin := chaosBuild(t)
+	end := time.Now().Add(time.Duration(*chaosMinutes * float64(time.Minute)))
+	var lanes sync.WaitGroup
+	ctx, stop := context.WithCancelCause(t.Context())
+	defer stop(nil)
+	private := newLane(t, ctx, stop, "private", bin, true)
+	shared := newLane(t, ctx, stop, "shared", bin, false)
+	shared.other, private.other = "unix://"+private.daemon.socket(), world.api.DaemonHost()
+	for i, l := range []*lane{shared, private} {
+		l.rng = rand.New(rand.NewPCG(seed, uint64(i)))
+		l.plan = l.draw(i)
+		lanes.Go(func() { l.run(end) })
+	}
+	lanes.Wait()
+	report(t, seed, shared, private)
+	if err := context.Cause(ctx); err != nil && t.Context().Err() == nil {
+		t.Fatalf("SEED=%d: %v", seed, err)
+	}
+}
+
+// pause waits, unless the run is over.
+func (l *lane) pause(d time.Duration) bool { return pause(l.ctx, d) }
+
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// between draws a duration.
+func between(rng *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(rng.Int64N(int64(most-least)+1))
+}
+
+// broke ends the run: a promise did not hold.
+func (l *lane) broke(format string, args ...any) {
+	err := fmt.Errorf("lane %s, %s: "+format, append([]any{l.name, time.Now().UTC().Format("15:04:05.000")}, args...)...)
+	l.stop(err)
+}

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berth-dev/berth/host"
+)
+
+const (
+	// smallDiskEnv has the directory that gets a small file system of the host's own, and
+	// ":ro" behind it where nobody may write there.
+	smallDiskEnv = "BERTH_E2E_DISK"
+
+	ballast = "ballast" // the file that fills it
+)
+
+// needMounts skips a test where a process can't have mounts of its own.
+func needMounts(t *testing.T) {
+	t.Helper()
+	switch {
+	case runtime.GOOS != "linux":
+		t.Skip("mounts of a process's own need Linux")
+	case os.Geteuid() != 0:
+		t.Skip("mounting a small file system needs root")
+	}
+}
+
+// onSmallDisk starts a host whose state directory is a small file system of its own.
+func (s *site) onSmallDisk(t *testing.T, mode string) (*remote, reply) {
+	t.Helper()
+	s.configure(settings{noDocker: true, lifecycle: map[string]string{"stop_grace": `"1s"`, "max_sessions": "5000"},
+		more: "provider \"mock\" {\n  config {\n    state_file = " + quote(s.path("world")) + "\n  }\n}\n" + mockTemplate("on-mock", "mock")})
+	h, first := s.launch(smallDiskEnv + "=" + s.path("state") + mode)
+	if first.Err != nil && strings.Contains(first.Err.Text, "operation not permitted") {
+		t.Skip("this machine does not let root mount")
+	}
+	return h, first
+}
+
+// On a full disk what should end, ends, and what lives, lives; nothing new is promised. With
+// room again all is as before, without a restart.
+func TestPromise2_FullDisk(t *testing.T) {
+	t.Parallel()
+	needMounts(t)
+	s := bareSite(t)
+	h, first := s.onSmallDisk(t, "")
+	if first.Err != nil {
+		t.Fatal(first.Err)
+	}
+	h.ready()
+	lives, goes := h.create(onMock()), h.create(onMock())
+	short := onMock()
+	short.TTL = 6 * time.Second
+	expires := h.create(short)
+	h.must(order{Verb: "fill", Path: s.path("state")})
+
+	var made []host.Session
+	var refusal *fault
+	for range 2000 {
+		r, err := h.do(order{Verb: "create", Create: onMock()})
+		if errors.As(err, &refusal) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, *r.Session)
+	}
+	if refusal == nil || refusal.Code != host.CodeUnavailable || !strings.Contains(refusal.Text, "no space left on device") {
+		t.Fatalf("after %d creates on a full disk: %v", len(made), refusal)
+	}
+	t.Logf("%d creates found room in the file, and then: %v", len(made), refusal)
+	was := lives.ExpiresAt
+	if r, err := h.do(order{Verb: "extend", Session: lives.ID, Extend: host.ExtendRequest{By: time.Minute}}); err == nil {
+		was = r.Session.ExpiresAt
+	} else if !errors.Is(err, host.CodeUnavailable) {
+		t.Errorf("an extension: %v", err)
+	}
+	h.delete(goes.ID)
+	if e := h.ended(expires.ID, patience); e.Ended.Reason != host.ReasonExpired || e.Ended.At.Before(expires.ExpiresAt) {
+		t.Errorf("it ended: %+v", e.Ended)
+	}
+	if now := h.get(lives.ID); now.Status != host.StatusRunning || !now.ExpiresAt.Equal(was) {
+		t.Errorf("the session that lives: %+v, until %v", now, was)
+	}
+	boxes := s.world("world")
+	for id, want := range map[string]bool{lives.SandboxID: true, goes.SandboxID: false, expires.SandboxID: false} {
+		if slices.Contains(boxes, id) != want {
+			t.Errorf("sandbox %s is there: %v", id, !want)
+		}
+	}
+	if len(boxes) != 1+len(made) {
+		t.Errorf("%d sandboxes, want %d: the refused create has left something", len(boxes), 1+len(made))
+	}
+
+	h.must(order{Verb: "room", Path: s.path("state")})
+	again := h.create(onMock())
+	if now := h.extend(lives.ID, time.Minute); !now.ExpiresAt.Equal(was.Add(time.Minute)) {
+		t.Errorf("extended to %v, from %v", now.ExpiresAt, was)
+	}
+	h.delete(again.ID)
+	if p := h.provider("mock"); p.Generation != 1 {
+		t.Errorf("the plugin is in generation %d", p.Generation)
+	}
+}
+
+// A state directory that can't be written stops the start, with the reason.
+func TestPromise8_ReadOnlyStateDirectory(t *testing.T) {
+	t.Parallel()
+	needMounts(t)
+	s := bareSite(t)
+	_, first := s.onSmallDisk(t, ":ro")
+	if first.Err == nil || !strings.Contains(first.Err.Text, "state_dir: ") || !strings.Contains(first.Err.Text, "read-only file system") {
+		t.Errorf("the start: %v", first.Err)
+	}
+}

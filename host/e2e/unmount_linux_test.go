@@ -1,5 +1,0 @@
-package e2e
-
-import "syscall"
-
-func unmount(path string) error { return syscall.Unmount(path, syscall.MNT_DETACH) }
