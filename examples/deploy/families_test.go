@@ -90,7 +90,7 @@ func scrapeHost(t *testing.T) families {
 	backend := mem.NewBackend("memory")
 	broken := &provider.Error{Class: provider.Internal, Message: "not today"}
 	backend.Fail(mem.Configure, mem.Fault{Times: 1, Err: broken})
-	backend.Fail(mem.Create, mem.Fault{Times: 1, Err: broken})
+	backend.Fail(mem.Create, mem.Fault{Times: 1, Outcome: "odd"})
 	backend.Put(provider.Sandbox{Owner: "somebody", SessionID: uuid.NewString()})
 	reg := &registry{Registry: prometheus.NewRegistry()}
 	h, err := host.New(cfg, host.Options{

@@ -14,14 +14,19 @@ import (
 	"github.com/berth-dev/berth/host/config"
 )
 
-const unitFile = "berth.service"
+// The units: the host, and what stands in for it while it does not run.
+const (
+	unitFile  = "berth.service"
+	reapFile  = "berth-reap.service"
+	timerFile = "berth-reap.timer"
+)
 
 // unit is a systemd unit: the values of each key, by "Section.Key".
 type unit map[string][]string
 
-func readUnit(t *testing.T) unit {
+func readUnit(t *testing.T, name string) unit {
 	t.Helper()
-	f, err := os.Open(unitFile)
+	f, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +61,7 @@ func (u unit) one(t *testing.T, key string) string {
 
 // The settings that a mistake in would cost sandboxes, or would open the machine.
 func TestUnit(t *testing.T) {
-	u := readUnit(t)
+	u := readUnit(t, unitFile)
 	for key, want := range map[string]string{
 		"Service.Type":                     "exec", // the host does not notify
 		"Service.KillMode":                 "process",
@@ -93,6 +98,12 @@ func TestUnit(t *testing.T) {
 	if last := reload[len(reload)-1]; last != "/usr/bin/kill -HUP $MAINPID" {
 		t.Errorf("ExecReload ends with %q", last)
 	}
+	u.wantPlainCommands(t)
+}
+
+// wantPlainCommands refuses commands that are a shell's or have no absolute path.
+func (u unit) wantPlainCommands(t *testing.T) {
+	t.Helper()
 	for key, values := range u {
 		if !strings.HasPrefix(key, "Service.Exec") {
 			continue
@@ -109,9 +120,49 @@ func TestUnit(t *testing.T) {
 	}
 }
 
+// The reaper is the host's user, in the host's place, with less. It looks aside while the
+// host runs, and comes again.
+func TestReapUnit(t *testing.T) {
+	serve, reap, timer := readUnit(t, unitFile), readUnit(t, reapFile), readUnit(t, timerFile)
+	reap.wantPlainCommands(t)
+	for key, want := range map[string]string{
+		"Service.Type":                  "oneshot",
+		"Service.KillMode":              "process",
+		"Service.CapabilityBoundingSet": "",
+		"Unit.ConditionPathExists":      "!/run/" + serve.one(t, "Service.RuntimeDirectory"),
+	} {
+		if got := reap.one(t, key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+	for _, key := range []string{"User", "SupplementaryGroups", "StateDirectoryMode", "UMask", "NoNewPrivileges", "ProtectSystem", "ProtectHome",
+		"Environment", "EnvironmentFile", "SystemCallFilter", "RestrictAddressFamilies", "PrivateDevices", "RestrictNamespaces"} {
+		if got, want := reap.one(t, "Service."+key), serve.one(t, "Service."+key); got != want {
+			t.Errorf("%s is %q, and the host has %q", key, got, want)
+		}
+	}
+	// It must not take the host's runtime directory away when it ends, nor be started by it.
+	for _, key := range []string{"Service.RuntimeDirectory", "Service.Restart", "Install.WantedBy", "Unit.Requires", "Unit.BindsTo", "Unit.Conflicts"} {
+		if len(reap[key]) != 0 {
+			t.Errorf("%s: %q", key, reap[key])
+		}
+	}
+	host, own := strings.Fields(serve.one(t, "Service.ExecStart")), strings.Fields(reap.one(t, "Service.ExecStart"))
+	if want := []string{host[0], "reap", "--expired", "--config", host[3]}; !slices.Equal(own, want) {
+		t.Errorf("ExecStart: %q, want %q", own, want)
+	}
+	if made := strings.Fields(serve.one(t, "Service.StateDirectory")); !slices.Contains(made, reap.one(t, "Service.StateDirectory")) ||
+		filepath.Dir(shipped(t).StateDir) != "/var/lib/"+reap.one(t, "Service.StateDirectory") {
+		t.Errorf("StateDirectory does not hold %s", shipped(t).StateDir)
+	}
+	if timer.one(t, "Timer.OnCalendar") != "*:0/5" || timer.one(t, "Install.WantedBy") != "timers.target" || len(timer["Timer.Unit"]) != 0 {
+		t.Errorf("%v", timer)
+	}
+}
+
 // What config.hcl names can be written, and is made.
 func TestUnitFitsConfig(t *testing.T) {
-	u, cfg := readUnit(t), shipped(t)
+	u, cfg := readUnit(t, unitFile), shipped(t)
 	serve := strings.Fields(u.one(t, "Service.ExecStart"))
 	if len(serve) != 4 || serve[1] != "serve" || serve[2] != "--config" {
 		t.Errorf("ExecStart: %q", serve)
@@ -141,26 +192,30 @@ func TestUnitFitsConfig(t *testing.T) {
 	}
 }
 
-// systemd itself has nothing to say about the unit.
+// systemd itself has nothing to say about the units.
 func TestUnitVerifies(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("systemd-analyze is not here")
-	}
-	text, err := os.ReadFile(unitFile)
-	if err != nil {
-		t.Fatal(err)
 	}
 	// It looks for the programs too: this test's own stands for the host.
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	copied := filepath.Join(shortDir(t), unitFile)
-	if err := os.WriteFile(copied, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/berth ", self+" ")), 0o600); err != nil {
-		t.Fatal(err)
+	dir, args := shortDir(t), []string{"verify", "--man=no"}
+	for _, name := range []string{unitFile, reapFile, timerFile} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := filepath.Join(dir, name)
+		if err := os.WriteFile(copied, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/berth ", self+" ")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, copied)
 	}
-	if out, err := exec.Command(analyze, "verify", "--man=no", copied).CombinedOutput(); err != nil || len(out) > 0 {
+	if out, err := exec.Command(analyze, args...).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }
