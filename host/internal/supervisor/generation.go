@@ -236,13 +236,14 @@ func (g *generation) start() error {
 
 // step makes one of the supervisor's own calls, within its deadline.
 func (g *generation) step(op string, timeout time.Duration, f func(context.Context) error) error {
+	begun := time.Now()
 	ctx, cancel := context.WithTimeout(g.work, timeout)
 	defer cancel()
-	begun := time.Now()
 	err := f(ctx)
-	g.s.called(op, err, time.Since(begun))
+	took := time.Since(begun)
+	g.s.called(op, err, took)
 	// The plugin has a timer for the same deadline, which may fire a moment before this one.
-	if err != nil && (ctx.Err() != nil || errors.Is(err, provider.Canceled)) && g.work.Err() == nil {
+	if err != nil && (ctx.Err() != nil || took >= timeout) && g.work.Err() == nil {
 		return &provider.Error{Class: provider.Unavailable, Op: op,
 			Message: fmt.Sprintf("the plugin gave no answer within %s", timeout), Err: err}
 	}
