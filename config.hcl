@@ -6,8 +6,10 @@
 # sizes "512MiB" or "2GiB". `berth validate --config config.hcl` tells what is wrong,
 # and where.
 #
-# The directories chats, dependencies, lambda-tools and volumes below BERTH_ROOT must
-# exist, and so must the image and the network.
+# There are two providers. Each stands for itself: take away the one that you do not use,
+# with its template, since /readyz waits for both. Docker's template wants the directories
+# chats, dependencies, lambda-tools and volumes below BERTH_ROOT, the image and the network;
+# the one without Docker wants chats and agent.
 
 # Where the host keeps leases, its owner id and verified plugins. One host at a time.
 # Default: the user's state directory; for root, /var/lib/berth.
@@ -108,6 +110,38 @@ provider "docker" {
     # How much of a sandbox's output the daemon keeps. These are the defaults.
     log {
       # The size of one file. At least "4KiB".
+      max_size = "10MiB"
+
+      # How many files there are, from 1 to 100. The oldest goes when a new one begins.
+      max_file = 3
+    }
+  }
+}
+
+# Process trees of this machine, on Linux: no daemon, no image. plugins/process/README.md
+# tells what they are kept from, and what not. The settings outside config are as above.
+provider "process" {
+  # The provider's own settings. These are all of process'.
+  config {
+    # Where sandboxes are recorded, and their output is kept. Not to be removed while
+    # sandboxes run. Default: /var/lib/berth-process for root, else
+    # ~/.local/state/berth-process.
+    state_dir = "${env("BERTH_ROOT", "/var/lib/berth")}/process"
+
+    # What sandboxes see of this machine, read only. Default: /usr, /bin, /sbin, /lib*, and
+    # of /etc what the dynamic linker, TLS and the time zone need.
+    # root = ["/usr", "/lib", "/lib64"]
+
+    # The cgroup in which each sandbox gets its own, below /sys/fs/cgroup, or below each
+    # controller there. Default: "berth".
+    cgroup = "berth"
+
+    # What is refused unless it is named: "docker_socket". Default: none.
+    allow = []
+
+    # How much of a sandbox's output is kept. These are the defaults.
+    log {
+      # The size of one file. At least "64KiB".
       max_size = "10MiB"
 
       # How many files there are, from 1 to 100. The oldest goes when a new one begins.
@@ -230,5 +264,52 @@ template "default" {
 
     # The user of the sandbox's process. Default: the image's.
     # user = "1000:1000"
+  }
+}
+
+# A kind of sandbox without Docker. What is not set here is as above.
+template "process" {
+  provider = "process"
+
+  # Required for process, which has no image to take it from.
+  command = ["/opt/agent/agent"]
+
+  # The agent listens here in its own network; callers get 127.0.0.1 and another port.
+  port = 8000
+
+  env = { LOG_LEVEL = "info" }
+
+  # The agent, as it is on this machine.
+  mount "agent" {
+    source    = "${env("BERTH_ROOT", "/var/lib/berth")}/agent"
+    target    = "/opt/agent"
+    read_only = true
+  }
+
+  mount "chat" {
+    source = "${env("BERTH_ROOT", "/var/lib/berth")}/chats/${session.chat_id}"
+    target = "/workspace/chat"
+    create = true
+  }
+
+  ready {
+    tcp = true
+  }
+
+  # The provider's own settings for a sandbox. These are all of process'.
+  config {
+    # What this machine must be able to give: "standard", or "full": Landlock, and limits
+    # on the sandbox as a whole, too. Default: "standard".
+    isolation = "standard"
+
+    # The user and group of the sandbox's processes, never 0. A host that is not root has
+    # its own alone. Default: "65534:65534" for root, else the host's own.
+    # user = "65534:65534"
+
+    # The directory in which the command starts. Default: "/".
+    # workdir = "/workspace/chat"
+
+    # The size of each of /tmp and /dev/shm; both are in memory. Default: "64MiB".
+    tmp_size = "64MiB"
   }
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,11 +24,24 @@ func (h *Host) Providers() []ProviderStatus {
 	return list
 }
 
-// WaitReady returns when every provider is READY, or with what each one that is not
-// last said when ctx is done.
-func (h *Host) WaitReady(ctx context.Context) error {
+// WaitReady returns when the named providers are READY, or every provider when none is
+// named; or with what each one that is not last said when ctx is done. A name that the
+// configuration does not have is CodeNotFound.
+func (h *Host) WaitReady(ctx context.Context, providers ...string) error {
+	wanted := h.providers()
+	if len(providers) > 0 {
+		have := wanted
+		wanted = nil
+		for _, name := range providers {
+			i := slices.IndexFunc(have, func(s *slot) bool { return s.name == name })
+			if i < 0 {
+				return &Error{Code: CodeNotFound, Op: "wait", Message: fmt.Sprintf("there is no provider %q", name)}
+			}
+			wanted = append(wanted, have[i])
+		}
+	}
 	var down []string
-	for _, s := range h.providers() {
+	for _, s := range wanted {
 		if err := s.supervisor.WaitReady(ctx); err != nil {
 			down = append(down, fmt.Sprintf("%s: %v", s.name, err))
 		}

@@ -3,6 +3,8 @@ package deploy
 import (
 	"os"
 	"path"
+	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
+
+	"github.com/berth-dev/berth/host/config"
 )
 
 // service is the part of a Compose file that is used here. Anything else is refused.
@@ -107,7 +111,7 @@ func TestComposeFitsTheOthers(t *testing.T) {
 			t.Errorf("%s is not %s, as in config.hcl: %v", name, want, c.Env)
 		}
 	}
-	config, err := os.ReadFile("../../config.hcl")
+	config, err := os.ReadFile("config.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,9 +133,43 @@ func TestComposeFitsTheOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"FROM scratch\n", "COPY config.hcl /etc/berth/config.hcl\n", `"--config", "/etc/berth/config.hcl"]`} {
+	for _, word := range []string{"FROM scratch\n", "COPY examples/deploy/config.hcl /etc/berth/config.hcl\n", `"--config", "/etc/berth/config.hcl"]`} {
 		if !strings.Contains(string(docker), word) {
 			t.Errorf("the Dockerfile lacks %q", word)
 		}
 	}
+}
+
+// This folder's config.hcl says what the one at the root does, without the provider that
+// needs no Docker.
+func TestConfigFitsTheShipped(t *testing.T) {
+	own, root := loaded(t, "config.hcl"), loaded(t, filepath.Join("..", "..", "config.hcl"))
+	if len(own.Providers) != 1 || len(own.Templates) != 1 {
+		t.Errorf("%d providers and %d templates", len(own.Providers), len(own.Templates))
+	}
+	mine, theirs := own.Template("default"), root.Template("default")
+	for name, pair := range map[string][2]any{
+		"state_dir":    {own.StateDir, root.StateDir},
+		"volume_roots": {own.VolumeRoots, root.VolumeRoots},
+		"control":      {own.Control, root.Control},
+		"metrics":      {own.Metrics, root.Metrics},
+		"lifecycle":    {own.Lifecycle, root.Lifecycle},
+		"limits":       {mine.Limits, theirs.Limits},
+		"resources":    {mine.Resources, theirs.Resources},
+		"ready":        {mine.Ready, theirs.Ready},
+		"the rest":     {evaluated(t, mine), evaluated(t, theirs)},
+	} {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			t.Errorf("%s: %+v here, %+v at the root", name, pair[0], pair[1])
+		}
+	}
+}
+
+func evaluated(t *testing.T, template *config.Template) any {
+	t.Helper()
+	ev, err := template.Evaluate(config.Session{ID: "s", ChatID: "c", Volume: "/v"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
 }

@@ -145,7 +145,7 @@ func buildImage(t *testing.T, api *client.Client, name string) {
 	for path, source := range map[string]string{
 		"bin/berth":                  filepath.Join(built(t), "bin/berth"),
 		"bin/berth-provider-docker":  filepath.Join(built(t), "bin/berth-provider-docker"),
-		"config.hcl":                 "../../config.hcl",
+		"examples/deploy/config.hcl": "config.hcl",
 		"examples/deploy/Dockerfile": "Dockerfile",
 	} {
 		text, err := os.ReadFile(source)

@@ -112,14 +112,16 @@ func ownerOf(info os.FileInfo) string {
 	return fmt.Sprintf("%d:%d", stat.Uid, stat.Gid)
 }
 
-// shipped is config.hcl as it is without BERTH_* in the environment.
-func shipped(t *testing.T) *config.Config {
+// shipped is this folder's config.hcl as it is without BERTH_* in the environment.
+func shipped(t *testing.T) *config.Config { return loaded(t, "config.hcl") }
+
+func loaded(t *testing.T, path string) *config.Config {
 	t.Helper()
 	for _, name := range []string{"BERTH_ROOT", "BERTH_IMAGE", "BERTH_NETWORK", "BERTH_METRICS"} {
 		t.Setenv(name, "") // which puts it back afterwards
 		os.Unsetenv(name)
 	}
-	cfg, diags := config.Load(filepath.Join("..", "..", "config.hcl"))
+	cfg, diags := config.Load(path)
 	if err := diags.Err(); err != nil {
 		t.Fatal(err)
 	}

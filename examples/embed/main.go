@@ -48,12 +48,16 @@ func run(ctx context.Context, path, chat string) (err error) {
 	go func() { done <- h.Run(running) }()
 	defer func() { stop(); err = errors.Join(err, <-done) }()
 
+	template := cfg.Template("default")
+	if template == nil {
+		return fmt.Errorf("%s has no template \"default\"", path)
+	}
 	ready, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := h.WaitReady(ready); err != nil {
+	if err := h.WaitReady(ready, template.Provider); err != nil {
 		return err
 	}
-	s, err := h.Create(ctx, host.CreateRequest{Template: "default", ChatID: chat, AgentID: "example"})
+	s, err := h.Create(ctx, host.CreateRequest{Template: template.Name, ChatID: chat, AgentID: "example"})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/berth-dev/berth/plugins/docker"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -251,7 +252,7 @@ func TestBindRefusesWrongSchemas(t *testing.T) {
 
 func TestBindAndReadersTogether(t *testing.T) {
 	cfg := mustParse(t, string(shipped(t)))
-	schemas := dockerSchemas(t)
+	schemas := schemasOf(t, docker.Plugin())
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"github.com/berth-dev/berth/plugins/docker"
+	"github.com/berth-dev/berth/plugins/process"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -66,13 +67,15 @@ func TestShippedStaysBelowItsRoot(t *testing.T) {
 	if len(diags) > 0 {
 		t.Fatal(diags.Error())
 	}
-	ev, err := cfg.Template("default").Evaluate(Session{ChatID: "c1"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	paths := append([]string{cfg.StateDir, cfg.Control.Socket}, cfg.VolumeRoots...)
-	for _, m := range ev.Mounts {
-		paths = append(paths, m.Source)
+	for _, template := range cfg.Templates {
+		ev, err := template.Evaluate(Session{ChatID: "c1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range ev.Mounts {
+			paths = append(paths, m.Source)
+		}
 	}
 	for _, p := range paths {
 		if !strings.HasPrefix(p, "/trial/") {
@@ -89,7 +92,12 @@ var commented = regexp.MustCompile(`(?m)^(\s*)# (\w+ *= .*)$`)
 func TestShippedIsComplete(t *testing.T) {
 	src, root := uncommented(t)
 	shows(t, "the file", root, rootNames)
+	seen := map[string]bool{} // the first provider and template have all that there is
 	for _, b := range root.Blocks {
+		if seen[b.Type] {
+			continue
+		}
+		seen[b.Type] = true
 		for _, h := range homes {
 			if h.block == b.Type {
 				shows(t, b.Type, b.Body, h.names)
@@ -114,7 +122,7 @@ func TestShippedIsComplete(t *testing.T) {
 		shows(t, "the mounts", mounts, mountNames)
 	}
 
-	src = regexp.MustCompile(`(?m)^\s*tcp .*$`).ReplaceAll(src, nil) // http stands in its place
+	src = regexp.MustCompile(`(?s)\n\s*tcp [^\n]*(.*http = )`).ReplaceAll(src, []byte("$1")) // which stands in its place
 	if _, diags := Parse(src, "config.hcl", fixed(nil)); len(diags) > 0 {
 		t.Error(diags.Error())
 	}
@@ -131,34 +139,54 @@ func uncommented(t *testing.T) ([]byte, *hclsyntax.Body) {
 	return src, f.Body.(*hclsyntax.Body)
 }
 
-// Every setting of the Docker provider is in the file, and nothing that it does not have.
-func TestShippedShowsDockersSettings(t *testing.T) {
-	schemas := dockerSchemas(t)
+// Every setting of both providers is in the file, and nothing that they do not have.
+func TestShippedShowsTheProvidersSettings(t *testing.T) {
 	_, root := uncommented(t)
-	for block, schema := range map[string]provider.Schema{"provider": schemas.Provider, "template": schemas.Sandbox} {
-		outer := firstBlock(root, block)
-		if outer == nil {
-			t.Fatalf("there is no block %s", block)
+	for name, plugin := range map[string]provider.Plugin{"docker": docker.Plugin(), "process": process.Plugin()} {
+		schemas := schemasOf(t, plugin)
+		for block, schema := range map[string]provider.Schema{"provider": schemas.Provider, "template": schemas.Sandbox} {
+			outer := blockOf(root, block, name)
+			if outer == nil {
+				t.Fatalf("there is no block %s for %s", block, name)
+			}
+			config := firstBlock(outer.Body, "config")
+			if config == nil {
+				t.Fatalf("%s for %s has no block config", block, name)
+			}
+			showsSchema(t, block+"'s config for "+name, config.Body, schema)
 		}
-		config := firstBlock(outer.Body, "config")
-		if config == nil {
-			t.Fatalf("%s has no block config", block)
-		}
-		showsSchema(t, block+"'s config", config.Body, schema)
 	}
 }
 
-// dockerSchemas are the settings of the Docker provider, from itself.
-func dockerSchemas(t *testing.T) provider.Schemas {
+// schemasOf are the settings of a provider, from itself.
+func schemasOf(t *testing.T, plugin provider.Plugin) provider.Schemas {
 	t.Helper()
-	schemas, err := docker.Plugin().Schemas(t.Context())
+	schemas, err := plugin.Schemas(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(schemas.Provider.Attributes) == 0 || len(schemas.Sandbox.Attributes) == 0 {
-		t.Fatalf("the Docker provider has no settings: %+v", schemas)
+		t.Fatalf("the provider has no settings: %+v", schemas)
 	}
 	return schemas
+}
+
+// blockOf is the provider's block, or the first template that uses it.
+func blockOf(root *hclsyntax.Body, block, provider string) *hclsyntax.Block {
+	for _, b := range root.Blocks {
+		if b.Type != block {
+			continue
+		}
+		if block == "provider" && b.Labels[0] == provider {
+			return b
+		}
+		if a, ok := b.Body.Attributes["provider"]; ok && block == "template" {
+			if v, diags := a.Expr.Value(nil); !diags.HasErrors() && v.AsString() == provider {
+				return b
+			}
+		}
+	}
+	return nil
 }
 
 // showsSchema compares a block with the schema of its plugin, both ways.

@@ -5,9 +5,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 BERTH_ROOT=$(mktemp -d "${TMPDIR:-/tmp}/berth-demo.XXXXXX")
-BERTH_OWNER=$(id -u):$(id -g) # whose the chats' directories are; root's sandboxes run as nobody
-if [ "$BERTH_OWNER" = 0:0 ]; then BERTH_OWNER=65534:65534; fi
-export BERTH_ROOT BERTH_OWNER
+BERTH_METRICS=127.0.0.1:0
+export BERTH_ROOT BERTH_METRICS
 
 # What a demo that was killed has left goes at its deadline, which is less than a minute away.
 leave() {
@@ -15,7 +14,7 @@ leave() {
   trap '' INT TERM
   tries=0
   while [ -n "$(ls "$BERTH_ROOT/process/sandboxes" 2>/dev/null)" ] && [ "$tries" -lt 60 ]; do
-    bin/berth reap --expired --config plugins/process/demo.hcl >/dev/null 2>&1 || true
+    bin/berth reap --expired --config config.hcl >/dev/null 2>&1 || true
     tries=$((tries + 1))
     sleep 1
   done
@@ -34,4 +33,4 @@ trap 'exit 143' TERM
 chmod 0711 "$BERTH_ROOT"
 mkdir "$BERTH_ROOT/chats" "$BERTH_ROOT/agent"
 CGO_ENABLED=0 ${GO:-go} build -trimpath -ldflags '-s -w' -o "$BERTH_ROOT/agent/agent" ./plugins/docker/internal/agent
-bin/berth demo --config plugins/process/demo.hcl --log-level error
+bin/berth demo --template process --config config.hcl --log-level error

@@ -48,6 +48,9 @@ to show.`,
 			if err != nil {
 				return err
 			}
+			if cfg.Template(template) == nil {
+				return &exitError{exitFailed, fmt.Errorf("demo: there is no template %q in %s", template, a.configPath)}
+			}
 			h, err := host.New(cfg, host.Options{Logger: log})
 			if err != nil {
 				return &exitError{exitFailed, fmt.Errorf("demo: %w", err)}
@@ -105,7 +108,7 @@ func (d *demo) cleanUp(ctx context.Context) {
 func (d *demo) story(ctx context.Context) error {
 	ready, cancel := context.WithTimeout(ctx, demoReady)
 	defer cancel()
-	if err := d.h.WaitReady(ready); err != nil {
+	if err := d.awaitReady(ready); err != nil {
 		return err
 	}
 	p := d.plugin()
@@ -125,12 +128,15 @@ func (d *demo) story(ctx context.Context) error {
 	return d.report(ctx)
 }
 
-// plugin is the state of the provider that the template uses.
+// awaitReady waits for the provider that the template uses: others may be down here.
+func (d *demo) awaitReady(ctx context.Context) error { return d.h.WaitReady(ctx, d.provider()) }
+
+// provider is the name of that provider. The template is there: the verb has looked.
+func (d *demo) provider() string { return d.cfg.Template(d.template).Provider }
+
+// plugin is the state of that provider.
 func (d *demo) plugin() host.ProviderStatus {
-	name := ""
-	if t := d.cfg.Template(d.template); t != nil {
-		name = t.Provider
-	}
+	name := d.provider()
 	for _, p := range d.h.Providers() {
 		if p.Name == name {
 			return p
@@ -199,7 +205,7 @@ func (d *demo) killPlugin(ctx context.Context) error {
 			return fmt.Errorf("the killed plugin was not replaced: %w", err)
 		}
 	}
-	if err := d.h.WaitReady(ctx); err != nil {
+	if err := d.awaitReady(ctx); err != nil {
 		return err
 	}
 	after := d.plugin()
