@@ -195,9 +195,6 @@ func TestBrokenEverySwitchHasACase(t *testing.T) {
 }
 
 func TestBrokenInProcess(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: some broken promises show in a race of milliseconds, which the race detector stretches; make test runs it")
-	}
 	for ways, cases := range brokenCases {
 		if ways == asBinary {
 			continue
