@@ -56,6 +56,7 @@ func TestDaemonDownWords(t *testing.T) {
 		`Error response from daemon: connection error: desc = "transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused"`,
 		`Error response from daemon: error reading from server: EOF`,
 		`Error response from daemon: ttrpc: closed: unknown`,
+		`Error response from daemon: connection closed: unavailable`,
 	} {
 		if class := classOf(t.Context(), errors.New(said)); class != provider.Unavailable {
 			t.Errorf("%s: class %q", said, class)

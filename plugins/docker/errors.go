@@ -66,7 +66,10 @@ func isCutOff(err error) bool {
 // isDaemonDown knows the words of a daemon that is going away, or that has lost the
 // containerd under it.
 func isDaemonDown(text string) bool {
-	return containsAny(text,
+	// containerd's own class stands at the end of its words, or before those of a cause.
+	return strings.HasSuffix(text, ": unavailable") || containsAny(text,
+		": unavailable: ",
+		"client connection is closing",
 		"daemon is shutting down",
 		"transport is closing",
 		"ttrpc: closed",
