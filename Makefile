@@ -77,10 +77,11 @@ soak: ## the engine's simulation with fresh seeds, for SECONDS_OF_SOAK; stops at
 SEED    ?= $(shell date +%s)
 SEED    := $(SEED)
 MINUTES ?= 90
+LANES   ?= 2
 chaos: ## real hosts, plugins, daemons and containers under faults drawn from SEED, for MINUTES at most (90: all of them); wants root, Linux and dockerd
 	@echo "SEED=$(SEED)"
 	CGO_ENABLED=0 $(GO) test -tags crashpoints ./sdk/crash
-	BERTH_REQUIRE_DOCKER=1 CGO_ENABLED=0 nice -n 5 $(GO) test -tags chaos -count=1 -timeout 3h -v -run '^TestChaos$$' ./host/e2e -chaos.seed=$(SEED) -chaos.minutes=$(MINUTES)
+	BERTH_REQUIRE_DOCKER=1 CGO_ENABLED=0 nice -n 5 $(GO) test -tags chaos -count=1 -timeout 3h -v -run '^TestChaos$$' ./host/e2e -chaos.seed=$(SEED) -chaos.minutes=$(MINUTES) -chaos.lanes=$(LANES)
 
 bench: ## benchmarks; each prints its ratio to something honest in the same run
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./host/e2e/... ./host/internal/lease/... ./sdk/providertest/... ./plugins/docker/... ./plugins/process/...

@@ -18,9 +18,9 @@ import (
 	"github.com/berth-dev/berth/host"
 )
 
-// draw makes the plan of the i-th of two lanes: rounds, in each of which every point has its
-// turn on one of them, and its share of the others comes between.
-func (l *lane) draw(i int) (plan []trouble) {
+// draw makes the plan of the i-th of so many lanes: rounds, in each of which every point has
+// its turn on one of them, and its share of the others comes between.
+func (l *lane) draw(i, lanes int) (plan []trouble) {
 	kinds := slices.Clone(moments)
 	if l.daemon != nil {
 		kinds = append(kinds, onDaemon...)
@@ -29,13 +29,13 @@ func (l *lane) draw(i int) (plan []trouble) {
 	for round := range perPoint {
 		var list []trouble
 		for n, p := range crashPoints {
-			if (n+round)%2 == i {
-				what := []string{"kill", "stop", "fail"}[(round/2+n)%3]
+			if (n+round)%lanes == i {
+				what := []string{"kill", "stop", "fail"}[(round/lanes+n)%3]
 				hit := 1 + l.rng.IntN(2)
 				list = append(list, trouble{what + " at " + p.name, func(l *lane) bool { return l.atPoint(p.name, what, hit) }})
 			}
 		}
-		for ; next < (round+1)*randomFaults/2/perPoint; next++ {
+		for ; next < (round+1)*randomFaults/lanes/perPoint; next++ {
 			list = append(list, kinds[next%len(kinds)])
 		}
 		l.rng.Shuffle(len(list), func(a, b int) { list[a], list[b] = list[b], list[a] })

@@ -14,6 +14,7 @@ import (
 
 var (
 	chaosSeed    = flag.Uint64("chaos.seed", 0, "draws the schedule of faults; 0: from the time")
+	chaosLanes   = flag.Int("chaos.lanes", 2, "how many hosts there are at a time, each with a part of the plan; half of them on daemons of their own")
 	chaosMinutes = flag.Float64("chaos.minutes", 90, "what the whole run may take")
 	chaosKeep    = flag.String("chaos.keep", "", "a directory for the hosts' logs of a run that has failed")
 	chaosOnly    = flag.String("chaos.only", "", "a part of the names of the faults to give; all without it")
@@ -30,8 +31,8 @@ const (
 // stopped, connections cut, disks filled and clocks set. An auditor looks from outside and
 // stops the run at the first promise that does not hold.
 //
-// There are two lanes at a time: one on the machine's daemon, with a network and readiness;
-// one on a private daemon, which is killed and stopped too.
+// Half of the lanes are on the machine's daemon, with a network and readiness; half on
+// private daemons, which are killed and stopped too.
 func TestChaos(t *testing.T) {
 	needDocker(t)
 	seed := *chaosSeed
@@ -44,16 +45,25 @@ func TestChaos(t *testing.T) {
 	var lanes sync.WaitGroup
 	ctx, stop := context.WithCancelCause(t.Context())
 	defer stop(nil)
-	private := newLane(t, ctx, stop, "private", bin, true)
-	shared := newLane(t, ctx, stop, "shared", bin, false)
-	shared.other, private.other = "unix://"+private.daemon.socket(), world.api.DaemonHost()
-	for i, l := range []*lane{shared, private} {
+	all := make([]*lane, max(2, *chaosLanes))
+	for i := range all {
+		if i%2 == 0 {
+			all[i] = newLane(t, ctx, stop, fmt.Sprint("shared-", i), bin, false)
+		} else {
+			all[i] = newLane(t, ctx, stop, fmt.Sprint("private-", i), bin, true)
+			all[i].other = world.api.DaemonHost()
+		}
+	}
+	for i, l := range all {
+		if l.daemon == nil {
+			l.other = "unix://" + all[1].daemon.socket()
+		}
 		l.rng = rand.New(rand.NewPCG(seed, uint64(i)))
-		l.plan = l.draw(i)
+		l.plan = l.draw(i, len(all))
 		lanes.Go(func() { l.run(end) })
 	}
 	lanes.Wait()
-	report(t, seed, shared, private)
+	report(t, seed, all...)
 	if err := context.Cause(ctx); err != nil && t.Context().Err() == nil {
 		t.Fatalf("SEED=%d: %v", seed, err)
 	}
