@@ -18,7 +18,8 @@ import (
 // BenchmarkCreateServeDelete measures create → first HTTP 200 → delete: of this provider,
 // of bubblewrap with namespaces and mounts of the same kind, and of a Docker daemon by its
 // API, the three in turns. bubblewrap has no cgroups, no filter, no network of its own, no
-// log and no record. Docker's container has the same limits.
+// log and no record. Docker's container has the same limits. From the second create on a shim
+// is ready; the next one is started while the one before it is used, mostly within the same turn.
 func BenchmarkCreateServeDelete(b *testing.B) {
 	r := newRig(b, Config{})
 	shipped := filepath.Join(b.TempDir(), "berth-provider-process") // what shims are made of

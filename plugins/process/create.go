@@ -85,6 +85,9 @@ func (p *Provider) create(ctx context.Context, spec provider.Spec) (provider.Cre
 	if err != nil {
 		return none, p.undo(ctx, plan, err)
 	}
+	if plan.order.Privileged { // others open the host's trees in the init, which must not be older than the create
+		p.ahead.refill(plan.order.Blank)
+	}
 	p.watched.tell(provider.Event{SandboxID: b.rec.ID, SessionID: b.rec.SessionID, Kind: provider.EventStarted, At: time.Now().UTC()})
 	return provider.Created{Outcome: provider.OutcomeCreated, Sandbox: b.sandbox(false), Identity: identity}, nil
 }

@@ -255,8 +255,8 @@ func TestConfirmStart(t *testing.T) {
 // A create whose caller leaves removes what it has made.
 func TestCreateCanceled(t *testing.T) {
 	r := newRig(t, Config{})
-	for i := range 20 {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*3*time.Millisecond)
+	for i := range 40 { // from the middle on a shim is ready
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%20)*3*time.Millisecond/time.Duration(1+i/20))
 		spec := r.newSpec()
 		created, err := r.Create(ctx, spec)
 		cancel()

@@ -9,13 +9,23 @@
 // leader without environment, so it outlives the plugin and its host, their process groups
 // and lifelines. See package stage for how the three stages follow each other.
 //
+// Most of what a create would wait for is the start of programs and the making of namespaces.
+// So a host that is root has one shim ready for the next create, with its init, which has left
+// the host's file systems: a blank. It is started when the one before it is taken, or after a
+// create that found none; a provider that makes nothing has none. It bears no name and holds
+// nothing of a sandbox. It ends with this process, with Close, and when nobody has wanted it
+// for five minutes. A create takes one that is of its user, or else starts a shim, and gives it
+// the sandbox's lock, endpoint and order over a socket: from then on there is no difference.
+// One that turns out to be dead is replaced. Where the host is not root, the init opens the
+// host's trees itself, which must be as they are at the create: there no shim is ready.
+//
 // # What it keeps
 //
 // A state directory, mode 0700. Under sandboxes each sandbox has a directory by its name:
 //
 //	record.json  what it is: written and synced first, never changed; no secrets
 //	lock         held by the shim: it is how everybody knows that the sandbox runs
-//	run.json     the pids of shim and init
+//	run.json     the pids of shim and init; without it no shim has begun
 //	exit.json    how the command ended
 //	log, log.1 … what it printed, capped
 //	shim.log     what went wrong with the shim itself

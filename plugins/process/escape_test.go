@@ -87,6 +87,10 @@ func (e escape) run(t *testing.T, x *lure, off []string) (bool, string) {
 			e.change(s, x)
 		}
 	})
+	if os.Geteuid() == 0 { // what is made ahead must hold as much
+		r.ahead.refill(r.kindOf(t, spec))
+		r.early(t)
+	}
 	s := r.create(spec).Sandbox
 	defer r.delete(s)
 	return e.attempt(t, r, s, x)

@@ -12,7 +12,7 @@ import (
 )
 
 // The lock of a sandbox's directory is held, exclusively, by one open file that the plugin
-// makes and the shim inherits: from before the sandbox has its name until the shim has
+// makes and the shim is given: from before the sandbox has its name until the shim has
 // ended, however it ends. Who looks takes it shared and for a moment; who removes the
 // sandbox takes it exclusively, and so is alone. See flock(2).
 

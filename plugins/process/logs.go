@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/berth-dev/berth/plugins/process/internal/outlog"
 	"github.com/berth-dev/berth/plugins/process/internal/stage"
 	"github.com/berth-dev/berth/sdk/provider"
@@ -252,5 +250,3 @@ func (p *Provider) logTail(dir string, files int) string {
 	}
 	return strings.ToValidUTF8(strings.TrimRight(s, "\n"), "�")
 }
-
-func dup(fd uintptr) (int, error) { return unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 3) }

@@ -78,11 +78,12 @@ func (p *Provider) plan(ctx context.Context, spec provider.Spec) (*plan, error) 
 		LogFiles: int(p.config.Log.MaxFiles), Boot: bootID(),
 	}
 	out.order = stage.Order{
-		ID: id, Dir: p.dir.box(spec.Name), Privileged: os.Geteuid() == 0, UID: uid, GID: gid,
+		Blank: stage.Blank{Privileged: os.Geteuid() == 0, UID: uid, GID: gid, Off: p.off},
+		ID:    id, Dir: p.dir.box(spec.Name),
 		Entries: img.entries, TmpBytes: int64(own.TmpSize),
 		Command: spec.Command, Env: environment(spec.Env), WorkDir: own.WorkDir, Port: spec.Port,
 		Pids: spec.Resources.Pids, Filter: filter, LandlockABI: p.machine.landlock,
-		LogBytes: int64(p.config.Log.MaxSize), LogFiles: int(p.config.Log.MaxFiles), Off: p.off,
+		LogBytes: int64(p.config.Log.MaxSize), LogFiles: int(p.config.Log.MaxFiles),
 	}
 	for _, m := range spec.Mounts {
 		out.order.Mounts = append(out.order.Mounts, stage.Mount{Name: m.Name, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})

@@ -39,6 +39,7 @@ type Provider struct {
 	machine *machine
 	filter  func() ([]byte, error)
 	watched watched
+	ahead   ahead
 	names   keylock.Lock // creates of a name take turns, each with what it undoes
 
 	mu         sync.Mutex
@@ -81,13 +82,15 @@ func New(config Config, opts Options) (*Provider, error) {
 		filter:  sync.OnceValues(seccompFilter),
 	}
 	p.watched.init()
+	p.ahead.start, p.ahead.idle = p.startBlank, idleFor
 	p.sweep()
 	p.watchAll()
 	return p, nil
 }
 
-// Close stops watching. Sandboxes stay.
+// Close stops watching, and ends the shim that waits for a sandbox. Sandboxes stay.
 func (p *Provider) Close() error {
+	p.ahead.close()
 	p.watched.close()
 	p.machine.self.close()
 	return nil

@@ -52,12 +52,8 @@ func (w *watched) close() {
 	w.all.Wait()
 }
 
-// add watches the shim of a sandbox, and takes its pidfd over.
-func (w *watched) add(id, session string, pidfd int) {
-	s, err := newShimProcess(pidfd)
-	if err != nil {
-		return // the sweep finds out
-	}
+// add watches the shim of a sandbox, and takes it over.
+func (w *watched) add(id, session string, s *shimProcess) {
 	w.mu.Lock()
 	if w.closed || w.known[id] {
 		w.mu.Unlock()
@@ -121,12 +117,7 @@ func (p *Provider) watchOne(dir string) {
 	if err != nil || s == nil {
 		return
 	}
-	defer s.close()
-	_ = s.control(func(fd uintptr) {
-		if own, err := dup(fd); err == nil {
-			p.watched.add(b.rec.ID, b.rec.SessionID, own)
-		}
-	})
+	p.watched.add(b.rec.ID, b.rec.SessionID, s)
 }
 
 // Events tells what happens to sandboxes from now on; see [provider.EventSource]. What a

@@ -64,21 +64,6 @@ func TestLacking(t *testing.T) {
 	}
 }
 
-// A thread's own group is found by its hierarchy's controller.
-func TestHomeOf(t *testing.T) {
-	own := "9:name=systemd:/x\n4:memory:/a/b\n1:cpu,cpuacct:/\n0::/\n"
-	for dir, want := range map[string]string{
-		"/sys/fs/cgroup/memory/berth/i": "/sys/fs/cgroup/memory/a/b",
-		"/sys/fs/cgroup/cpu/berth/i":    "/sys/fs/cgroup/cpu",
-		"/sys/fs/cgroup/pids/berth/i":   "",
-		"/elsewhere/cpu/berth/i":        "",
-	} {
-		if got := homeOf(dir, own); got != want {
-			t.Errorf("homeOf(%s) = %q, want %q", dir, got, want)
-		}
-	}
-}
-
 // A group that can't get its limits is removed again.
 func TestMakeFails(t *testing.T) {
 	root := t.TempDir()

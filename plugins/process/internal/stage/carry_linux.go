@@ -28,7 +28,7 @@ const (
 
 const (
 	dialFor  = 5 * time.Second
-	pollMin  = 500 * time.Microsecond
+	pollMin  = 300 * time.Microsecond
 	pollMax  = 20 * time.Millisecond
 	maxConns = 4096 // carried at a time; more wait
 )
@@ -48,11 +48,11 @@ func (s *shim) carry(control *os.File) {
 	c := &carrier{control: control, waiting: map[uint32]chan *os.File{}}
 	go c.receive()
 	c.ask(askListening)
-	if err := unix.Listen(ShimListener, 512); err != nil {
+	if err := unix.Listen(s.listener, 512); err != nil {
 		note("the endpoint: %v", err)
 		return
 	}
-	l, err := newSocket(ShimListener, "listener")
+	l, err := newSocket(s.listener, "listener")
 	if err != nil {
 		note("the endpoint: %v", err)
 		return
@@ -208,7 +208,7 @@ func answerDial(c *os.File, id []byte, port int) {
 // awaitListening returns when the command listens on port, which is found out by connecting
 // and nothing else: what the kernel's tables tell costs a walk through all of the host's.
 func awaitListening(port int) {
-	for wait := pollMin; ; wait = min(wait*5/4, pollMax) {
+	for wait := pollMin; ; wait = min(wait*9/8, pollMax) {
 		ctx, cancel := context.WithTimeout(context.Background(), dialFor)
 		conn, err := dial(ctx, port)
 		cancel()

@@ -10,48 +10,83 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/berth-dev/berth/plugins/process/internal/cgroup"
 )
 
 func runInit() int {
 	setName("berth-init")
 	runtime.LockOSThread() // what is dropped for the command, is dropped on this thread
-	for fd := initOrder; fd < initTrees; fd++ {
-		unix.CloseOnExec(fd)
-	}
-	var o Order
-	pid, err := start(&o)
+	unix.CloseOnExec(initSocket)
+	unix.CloseOnExec(initControl)
+	pid, order, err := live()
 	if err != nil {
-		_ = writeAll(initResult, []byte(err.Error()))
+		_ = writeAll(initSocket, []byte(err.Error()))
 		return 1
 	}
-	_ = writeAll(initResult, []byte(started))
-	unix.Close(initResult)
-	go serveControl(o.Port, pid)
+	_ = writeAll(initSocket, []byte(started))
+	unix.Close(initSocket)
+	go serveControl(order.Port, pid)
+	// The thread that the command was made by is in its groups. The others are this program's
+	// own, and come after: to stop each takes longer than all else together.
+	if err := cgroup.JoinAll(order.groups); err != nil {
+		return 1
+	}
 	return reap(pid)
 }
 
-// start makes the sandbox around this process and starts the command in it.
-func start(o *Order) (pid int, err error) {
-	if err := readOrder(initOrder, o); err != nil {
-		return 0, err
-	}
+// live does first what needs no order, then what the order says.
+func live() (pid int, order initOrder, err error) {
 	if err := dieWithShim(); err != nil {
-		return 0, err
+		return 0, order, err
 	}
+	var b Blank
+	if _, err := take(initSocket, &b); err != nil {
+		return 0, order, fmt.Errorf("the order can't be read: %w", err)
+	}
+	if err := prepare(&b); err != nil {
+		return 0, order, err
+	}
+	fds, err := take(initSocket, &order)
+	if err != nil {
+		return 0, order, fmt.Errorf("the order can't be read: %w", err)
+	}
+	setID(order.ID)
+	trees := len(fds) - order.Groups
+	order.groups = fds[trees:]
+	if err := cgroup.Join(order.groups); err != nil {
+		return 0, order, err
+	}
+	pid, err = start(&order.Order, fds[:trees])
+	return pid, order, err
+}
+
+// prepare makes what is the same in all sandboxes of a kind. From then on a process that
+// waits for its order holds nothing of the host's file systems, unless the host is not root:
+// then it has to open the host's trees itself, and as they are when the order comes.
+func prepare(b *Blank) error {
+	if b.on(Net) {
+		if err := loopbackUp(); err != nil {
+			return fmt.Errorf("the loopback interface: %w", err)
+		}
+	}
+	if b.on(Root) && b.Privileged {
+		return leaveHost()
+	}
+	return nil
+}
+
+// start makes the sandbox around this process and starts the command in it.
+func start(o *Order, trees []int) (pid int, err error) {
 	if o.on(UTS) {
 		if err := unix.Sethostname([]byte(hostname(o.ID))); err != nil {
 			return 0, fmt.Errorf("hostname: %w", err)
 		}
 	}
-	if o.on(Net) {
-		if err := loopbackUp(); err != nil {
-			return 0, fmt.Errorf("the loopback interface: %w", err)
-		}
-	}
 	if o.on(Cgroupns) {
 		_ = unix.Unshare(unix.CLONE_NEWCGROUP) // hides names; nothing rests on it
 	}
-	if err := makeRoot(o); err != nil {
+	if err := makeRoot(o, trees); err != nil {
 		return 0, err
 	}
 	program, err := lookPath(o)
@@ -78,6 +113,15 @@ func start(o *Order) (pid int, err error) {
 func setName(name string) {
 	b := append([]byte(name), 0)
 	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0)
+}
+
+// setID puts the sandbox's id where ps reads it: over the argument that holds its place.
+func setID(id string) {
+	if len(os.Args) != 2 || len(id) > len(os.Args[1]) {
+		return
+	}
+	place := unsafe.Slice(unsafe.StringData(os.Args[1]), len(os.Args[1])) // of the stack that execve made
+	clear(place[copy(place, id):])
 }
 
 // hostname is short and lets an operator find the sandbox.

@@ -2,7 +2,7 @@ package stage
 
 import "slices"
 
-// The mechanisms, as Order.Off names them. Only tests of this repository leave one out.
+// The mechanisms, as Blank.Off names them. Only tests of this repository leave one out.
 const (
 	User     = "user"     // user namespace
 	PID      = "pid"      // pid namespace
@@ -25,4 +25,4 @@ const (
 	Hidden   = "hidden" // the init is not to be looked into
 )
 
-func (o *Order) on(mechanism string) bool { return !slices.Contains(o.Off, mechanism) }
+func (b *Blank) on(mechanism string) bool { return !slices.Contains(b.Off, mechanism) }

@@ -6,9 +6,15 @@
 //	plugin ── order ──▶ shim ── order, trees ──▶ init ──▶ command
 //	       ◀── result ──     ◀──── result ──────
 //
-// The shim is a session leader with an empty environment. It outlives the plugin and its
-// host, and is alive exactly as long as the sandbox runs: it holds the lock of the
-// sandbox's directory, keeps the log, carries connections into the sandbox's network,
+// A shim is told for what kind of sandbox it is, makes an init in new namespaces, and waits
+// for its order. Until then it is blank: it knows of no sandbox, has nothing of one, and
+// ends, with its init, as soon as the other end of its socket is closed, which the kernel
+// sees to when the plugin dies. So it can be started before there is anything for it to do.
+// The order is one message with descriptors, and comes once.
+//
+// The shim is a session leader with an empty environment. With its order it outlives the
+// plugin and its host, and is alive exactly as long as the sandbox runs: it holds the lock of
+// the sandbox's directory, keeps the log, carries connections into the sandbox's network,
 // records how the command ended, and takes two orders by signal: [SignalTerm] and
 // [SignalKill]. Should it die, the kernel kills the init, and with it the sandbox.
 //
@@ -21,7 +27,11 @@
 // under those names.
 package stage
 
-import "syscall"
+import (
+	"slices"
+	"strings"
+	"syscall"
+)
 
 // The names under which the binary becomes one of the other two.
 const (
@@ -35,13 +45,14 @@ const (
 	SignalKill = syscall.SIGUSR1 // kill all of the sandbox
 )
 
-// The descriptors that a shim begins with, beside stdin, stdout and stderr.
-const (
-	ShimOrder    = 3 + iota // read: the order, up to the end of file
-	ShimResult              // write: a [Result], when the command runs or can't
-	ShimLock                // the directory's lock, held by this open file
-	ShimListener            // a bound TCP socket that does not listen yet; only with Order.Port
-)
+// ShimSocket is the descriptor of a shim's stream socket, which it begins with beside stdin,
+// stdout and stderr. It reads from it a [Blank] and an [Order], each sent by [Give], and
+// writes to it a [Result] in JSON, up to the end, when the command runs or can't.
+const ShimSocket = 3
+
+// Nameless is the second argument of a shim or an init that has no order yet. The id of the
+// sandbox takes its place.
+var Nameless = strings.Repeat(" ", 216)
 
 // The names of the files in a sandbox's directory.
 const (
@@ -52,12 +63,25 @@ const (
 	FileLog    = "log"         // the newest piece of the log; older ones are log.1, log.2, …
 )
 
-// Order is all that shim and init need to know of a sandbox.
+// Blank is what must be known of a sandbox before its init can be made.
+type Blank struct {
+	Privileged bool     // the plugin is root
+	UID, GID   int      // of the command, the same inside and outside
+	Off        []string // tests: the mechanisms that are left out
+}
+
+// Same reports whether a shim of this kind can serve a sandbox of the other.
+func (b Blank) Same(other Blank) bool {
+	return b.Privileged == other.Privileged && b.UID == other.UID && b.GID == other.GID && slices.Equal(b.Off, other.Off)
+}
+
+// Order is all that shim and init need to know of a sandbox. With it come open files: the
+// lock of the sandbox's directory, held; where to write what goes wrong with the shim; and,
+// where there is a Port, a bound TCP socket that does not listen yet.
 type Order struct {
-	ID         string
-	Dir        string // the sandbox's directory on the host
-	Privileged bool   // the plugin is root
-	UID, GID   int    // of the command, the same inside and outside
+	Blank
+	ID  string
+	Dir string // the sandbox's directory on the host
 
 	Entries  []Entry // of the root
 	Mounts   []Mount // of the template
@@ -75,8 +99,7 @@ type Order struct {
 	Filter      []byte // the seccomp filter, as struct sock_filter[]
 	LogBytes    int64  // of one file
 	LogFiles    int
-	Off         []string // tests: the mechanisms that are left out
-	LandlockABI int      // 0: there is none
+	LandlockABI int // 0: there is none
 }
 
 // Entry is something at the top of the sandbox's root.

@@ -25,9 +25,9 @@ func StartProbe(exe string, uid, gid int, w *os.File) (pid int, err error) {
 		return 0, err
 	}
 	defer null.Close()
-	s := shim{order: Order{UID: uid, GID: gid, Privileged: os.Geteuid() == 0}}
+	b := Blank{UID: uid, GID: gid, Privileged: os.Geteuid() == 0}
 	return syscall.ForkExec(exe, []string{ProbeName}, &syscall.ProcAttr{
-		Dir: "/", Env: []string{}, Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), w.Fd()}, Sys: s.namespaces()})
+		Dir: "/", Env: []string{}, Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), w.Fd()}, Sys: b.namespaces()})
 }
 
 func runProbe() int {

@@ -19,18 +19,10 @@ const (
 	maxInodes = 1 << 16 // of /tmp and /dev/shm
 )
 
-// makeRoot puts the sandbox's root in the place of the host's. First comes an empty tmpfs
-// with /proc, then the old root goes, and only then is anything made or mounted at a path
-// that another's content could lead astray: what a symlink may point to by then is in the
-// sandbox.
-func makeRoot(o *Order) error {
-	trees, err := treesFor(o)
-	if err != nil {
-		return err
-	}
-	if !o.on(Root) {
-		return nil
-	}
+// leaveHost puts an empty tmpfs with /proc in the place of the host's root. It comes before
+// anything is made or mounted at a path that another's content could lead astray: what a
+// symlink may point to from then on is in the sandbox.
+func leaveHost() error {
 	do := &doing{}
 	do.mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	const base = "/tmp" // some directory that every host has
@@ -44,6 +36,24 @@ func makeRoot(o *Order) error {
 	do.call("pivot_root", base, unix.PivotRoot(".", "."))
 	do.call("umount", "the old root", unix.Unmount(".", unix.MNT_DETACH))
 	do.call("chdir", "/", unix.Chdir("/"))
+	return do.err
+}
+
+// makeRoot makes the sandbox's root of trees, which the shim has handed over, or of our own.
+// A shim that is not root hands over none, and this process is still on the host then.
+func makeRoot(o *Order, given []int) (err error) {
+	if !o.on(Root) {
+		return nil
+	}
+	if !o.Privileged {
+		if given, err = openTrees(o); err != nil {
+			return err
+		}
+		if err := leaveHost(); err != nil {
+			return err
+		}
+	}
+	do, trees := &doing{}, &trees{given}
 	for _, e := range o.Entries {
 		if e.Source == "" {
 			do.symlink(e.Link, e.Target)
@@ -75,44 +85,12 @@ func makeRoot(o *Order) error {
 }
 
 // trees are detached mounts in the order of openTrees.
-type trees struct{ first, used int }
+type trees struct{ left []int }
 
 func (t *trees) next() int {
-	t.used++
-	return t.first + t.used - 1
-}
-
-// treesFor returns the trees: those that the shim has handed over, or our own.
-func treesFor(o *Order) (*trees, error) {
-	if o.Privileged {
-		for fd := initTrees; fd < initTrees+countTrees(o); fd++ {
-			unix.CloseOnExec(fd)
-		}
-		return &trees{first: initTrees}, nil
-	}
-	fds, err := openTrees(o)
-	if err != nil || len(fds) == 0 {
-		return &trees{}, err
-	}
-	// Descriptors that were opened one after the other need not be numbered so.
-	at := 64
-	for i, fd := range fds {
-		if err := unix.Dup3(fd, at+i, unix.O_CLOEXEC); err != nil {
-			return nil, err
-		}
-		unix.Close(fd)
-	}
-	return &trees{first: at}, nil
-}
-
-func countTrees(o *Order) int {
-	n := len(devices) + len(o.Mounts)
-	for _, e := range o.Entries {
-		if e.Source != "" {
-			n++
-		}
-	}
-	return n
+	fd := t.left[0]
+	t.left = t.left[1:]
+	return fd
 }
 
 func tmpOptions(o *Order) string {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"os/signal"
 	"path"
@@ -22,7 +24,9 @@ const lastWords = 500 * time.Millisecond
 
 // shim is the parent of one sandbox.
 type shim struct {
+	blank    Blank
 	order    Order
+	listener int // the endpoint's; with Order.Port
 	answered bool
 	init     int // pid
 	logs     *outlog.Writer
@@ -30,10 +34,11 @@ type shim struct {
 
 func runShim() (code int) {
 	setName("berth-shim")
-	s := &shim{}
-	for fd := ShimOrder; fd <= ShimListener; fd++ {
-		unix.CloseOnExec(fd)
+	// Neither its socket, nor what the plugin may have inherited, goes to a sandbox.
+	if err := unix.CloseRange(ShimSocket, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return 1
 	}
+	s := &shim{}
 	if err := s.run(); err != nil {
 		s.answer(Result{Error: err.Error()})
 		note("%v", err)
@@ -49,35 +54,39 @@ func (s *shim) answer(r Result) {
 	}
 	s.answered = true
 	if b, err := json.Marshal(r); err == nil {
-		_, _ = unix.Write(ShimResult, b)
+		_, _ = unix.Write(ShimSocket, b)
 	}
-	unix.Close(ShimResult)
+	unix.Close(ShimSocket)
 }
 
 // run is the shim's life. Until the command runs it is one thread that makes one blocking
 // call after the other: goroutines would have to take turns on threads, which takes longer
 // than what they do. For that time it takes no orders but SIGKILL.
 func (s *shim) run() error {
-	if err := readOrder(ShimOrder, &s.order); err != nil {
-		return err
-	}
-	if err := s.writeRun(false); err != nil {
-		return err
-	}
-	var err error
-	if s.logs, err = outlog.NewWriter(path.Join(s.order.Dir, FileLog), s.order.LogBytes, s.order.LogFiles); err != nil {
-		return fmt.Errorf("the log can't be written: %w", err)
+	if _, err := take(ShimSocket, &s.blank); err != nil {
+		return unlessUnused(err)
 	}
 	c, err := s.startInit()
 	if err != nil {
 		return err
 	}
+	// Caught and dropped. Ignored signals would also be ignored by what is executed.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE)
+	orders := make(chan os.Signal, 4)
+	signal.Notify(orders, SignalTerm, SignalKill)
+	if err := s.awaitOrder(c); err != nil {
+		s.endInit()
+		return unlessUnused(err)
+	}
+	for len(orders) > 0 {
+		<-orders // they were for nobody
+	}
+	if err := s.begin(c); err != nil {
+		s.endInit()
+		return err
+	}
 	failed := c.awaitStart()
 	if failed == "" {
-		// Caught and dropped. Ignored signals would also be ignored by what is executed.
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE)
-		orders := make(chan os.Signal, 4)
-		signal.Notify(orders, SignalTerm, SignalKill)
 		go s.obey(orders, c.control)
 		if err := s.writeRun(true); err != nil {
 			failed = err.Error()
@@ -106,6 +115,72 @@ func (s *shim) run() error {
 		return errors.New(failed)
 	}
 	return writeJSON(s.order.Dir, FileExit, end)
+}
+
+// unlessUnused is nil where the plugin has ended the shim before it had an order.
+func unlessUnused(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// awaitOrder returns when the shim has its order, and what comes with it. io.EOF: there is none
+// to come. An init that ends meanwhile is an error.
+func (s *shim) awaitOrder(c *child) error {
+	either := []unix.PollFd{{Fd: ShimSocket, Events: unix.POLLIN}, {Fd: int32(c.socket), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(either, -1); err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		if either[1].Revents != 0 { // it has nothing else to say
+			return errors.New(c.awaitStart())
+		}
+		if either[0].Revents != 0 {
+			break
+		}
+	}
+	fds, err := take(ShimSocket, &s.order)
+	if errors.Is(err, io.EOF) {
+		return err
+	}
+	want := 2
+	if s.order.Port != 0 {
+		want++
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("the order can't be read: %w", err)
+	case len(fds) != want:
+		return fmt.Errorf("the order came with %d files, not with %d", len(fds), want)
+	case !s.order.Same(s.blank):
+		return errors.New("the order is for a sandbox of another kind")
+	}
+	setID(s.order.ID)
+	// The first is the lock, which is held as long as it is open, and never touched.
+	if err := unix.Dup3(fds[1], int(os.Stderr.Fd()), unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	unix.Close(fds[1])
+	if want > 2 {
+		s.listener = fds[2]
+	}
+	return nil
+}
+
+// begin makes the shim the sandbox's, and passes the order on.
+func (s *shim) begin(c *child) error {
+	if err := s.writeRun(false); err != nil { // first: what there is not tells that nothing has begun
+		return err
+	}
+	var err error
+	if s.logs, err = outlog.NewWriter(path.Join(s.order.Dir, FileLog), s.order.LogBytes, s.order.LogFiles); err != nil {
+		return fmt.Errorf("the log can't be written: %w", err)
+	}
+	if err = s.pass(c); errors.Is(err, errNoInit) {
+		return nil // it may have told why
+	}
+	return err
 }
 
 // log copies the sandbox's output until its end, and then closes what it returns.
@@ -149,17 +224,6 @@ func writeJSON(dir, name string, value any) error {
 	return os.Rename(file+".new", file)
 }
 
-func readOrder(fd int, o *Order) error {
-	b, err := readAll(fd)
-	if err == nil {
-		err = json.Unmarshal(b, o)
-	}
-	if err != nil {
-		return fmt.Errorf("the order can't be read: %w", err)
-	}
-	return nil
-}
-
 // readAll reads a descriptor to its end, by blocking calls, and closes it.
 func readAll(fd int) ([]byte, error) {
 	defer unix.Close(fd)
@@ -175,7 +239,7 @@ func readAll(fd int) ([]byte, error) {
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
-			return nil, err
+			return all, err
 		case n == 0:
 			return all, nil
 		default:

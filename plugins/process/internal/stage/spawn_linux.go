@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,11 +14,17 @@ import (
 
 // The descriptors that an init begins with, beside stdin, stdout and stderr.
 const (
-	initOrder   = 3 + iota // read: the order, up to the end of file
-	initResult             // write: nothing when the command runs, else why not
-	initControl            // a socket to the shim; its end is the shim's end
-	initTrees              // the first of the trees, as treesOf names them; only with Order.Privileged
+	initSocket  = 3 + iota // stream: reads a Blank and an initOrder, writes what the start came to
+	initControl            // packets to and from the shim; its end is the shim's end
 )
+
+// initOrder is the order as the init gets it, with the trees, as openTrees names them, where
+// the shim has made them, and what opens the groups that it is to join.
+type initOrder struct {
+	Order
+	Groups int // how many of the descriptors, the last ones, are for groups
+	groups []int
+}
 
 // setupCaps are what the init has in its user namespace until it has set up the sandbox.
 var setupCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_ADMIN}
@@ -27,7 +32,7 @@ var setupCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_ADM
 // child is an init that was started, as its shim sees it.
 type child struct {
 	pid            int
-	result         int // descriptor
+	socket         int // of its initSocket
 	stdout, stderr *os.File
 	control        *os.File
 }
@@ -46,6 +51,17 @@ func (d *descriptors) close() {
 	}
 }
 
+// pair returns two sockets.
+func (d *descriptors) pair(kind int) (one, other int) {
+	var p [2]int
+	if d.err == nil {
+		if p, d.err = unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0); d.err != nil {
+			d.err = fmt.Errorf("socketpair: %w", d.err)
+		}
+	}
+	return p[0], p[1]
+}
+
 // pipe returns the reading and the writing end.
 func (d *descriptors) pipe() (r, w int) {
 	var p [2]int
@@ -55,21 +71,21 @@ func (d *descriptors) pipe() (r, w int) {
 	return p[0], p[1]
 }
 
-// startInit starts the init in its namespaces and its cgroups, and gives it its order. The
-// calling thread is the parent whose death kills it: it must be one that stays.
+// startInit starts the init in its namespaces, and tells it of what kind it is. The calling
+// thread is the parent whose death kills it: it must be one that stays.
 func (s *shim) startInit() (*child, error) {
 	runtime.LockOSThread() // for ever; see above
 	var theirs, ours descriptors
 	defer theirs.close()
-	orderR, orderW := ours.pipe()
-	resultR, resultW := ours.pipe()
+	socket, theirSocket := ours.pair(unix.SOCK_STREAM)
+	control, theirControl := ours.pair(unix.SOCK_SEQPACKET)
 	outR, outW := ours.pipe()
 	errR, errW := ours.pipe()
 	if ours.err != nil {
 		return nil, ours.err
 	}
-	ours.keep(orderW, resultR, outR, errR)
-	theirs.keep(orderR, resultW, outW, errW)
+	ours.keep(socket, control, outR, errR)
+	theirs.keep(theirSocket, theirControl, outW, errW)
 	fail := func(err error) (*child, error) {
 		ours.close()
 		return nil, err
@@ -78,61 +94,19 @@ func (s *shim) startInit() (*child, error) {
 	if err != nil {
 		return fail(err)
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		unix.Close(null)
-		return fail(fmt.Errorf("socketpair: %w", err))
-	}
-	ours.keep(pair[0])
-	theirs.keep(null, pair[1])
-	files := []uintptr{uintptr(null), uintptr(outW), uintptr(errW), uintptr(orderR), uintptr(resultW), uintptr(pair[1])}
-	if s.order.Privileged {
-		trees, err := openTrees(&s.order)
-		if err != nil {
-			return fail(err)
-		}
-		theirs.keep(trees...)
-		for _, fd := range trees {
-			files = append(files, uintptr(fd))
-		}
-	}
-	order, err := json.Marshal(&s.order)
-	if err != nil {
-		return fail(err)
-	}
-	leave, inside, err := s.enter()
-	if err != nil {
-		return fail(err)
-	}
-	s.init, err = syscall.ForkExec("/proc/self/exe", []string{InitName, s.order.ID}, &syscall.ProcAttr{
-		Dir: "/", Env: []string{"GOMAXPROCS=1", "GOGC=off"}, Files: files, Sys: s.namespaces()})
-	if inside {
-		if back := leave(); back != nil { // it would be killed with its sandbox
-			if err == nil {
-				_ = syscall.Kill(s.init, syscall.SIGKILL)
-				wait(s.init)
-			}
-			return fail(fmt.Errorf("the shim can't leave the sandbox's cgroup: %w", back))
-		}
-	}
+	theirs.keep(null)
+	files := []uintptr{uintptr(null), uintptr(outW), uintptr(errW), uintptr(theirSocket), uintptr(theirControl)}
+	s.init, err = syscall.ForkExec("/proc/self/exe", []string{InitName, Nameless}, &syscall.ProcAttr{
+		Dir: "/", Env: []string{"GOMAXPROCS=1", "GOGC=off"}, Files: files, Sys: s.blank.namespaces()})
 	if err != nil {
 		return fail(fmt.Errorf("the namespaces can't be made: %w", err))
 	}
-	if !inside {
-		err = s.admit()
+	if err := giveBlocking(socket, &s.blank, nil); err != nil {
+		s.endInit()
+		return fail(fmt.Errorf("%w (%w)", errNoInit, err))
 	}
-	if err == nil {
-		err = writeAll(orderW, order)
-	}
-	unix.Close(orderW)
-	ours.all = ours.all[1:] // without orderW
-	if err != nil {
-		_ = syscall.Kill(s.init, syscall.SIGKILL)
-		wait(s.init)
-		return fail(err)
-	}
-	c := &child{pid: s.init, result: resultR}
-	for to, fd := range map[**os.File]int{&c.stdout: outR, &c.stderr: errR, &c.control: pair[0]} {
+	c := &child{pid: s.init, socket: socket}
+	for to, fd := range map[**os.File]int{&c.stdout: outR, &c.stderr: errR, &c.control: control} {
 		if *to, err = newSocket(fd, "sandbox"); err != nil {
 			return nil, err // and this process ends
 		}
@@ -140,23 +114,40 @@ func (s *shim) startInit() (*child, error) {
 	return c, nil
 }
 
-// enter puts this thread into the sandbox's cgroups, where that is the fast way.
-func (s *shim) enter() (leave func() error, inside bool, err error) {
-	if !s.order.on(Cgroups) {
-		return nil, false, nil
-	}
-	return cgroup.Enter(s.order.CgroupDirs)
+// endInit kills the init, and all of its namespace.
+func (s *shim) endInit() {
+	_ = syscall.Kill(s.init, syscall.SIGKILL)
+	wait(s.init)
 }
 
-// admit puts the init, which waits for its order, into its cgroups.
-func (s *shim) admit() error {
-	if !s.order.on(Cgroups) {
-		return nil
-	}
-	for _, dir := range s.order.CgroupDirs {
-		if err := cgroup.Add(dir, s.init); err != nil {
+// pass gives the init its order, and what it must not or can't open by itself: the trees of
+// its root, and the way into its cgroups. Groups that it can't join, it is put into.
+func (s *shim) pass(c *child) error {
+	var fds descriptors
+	defer fds.close()
+	if s.order.Privileged {
+		trees, err := openTrees(&s.order)
+		if err != nil {
 			return err
 		}
+		fds.keep(trees...)
+	}
+	groups := 0
+	if s.order.on(Cgroups) {
+		open, rest, err := cgroup.Open(s.order.CgroupDirs)
+		if err != nil {
+			return err
+		}
+		fds.keep(open...)
+		groups = len(open)
+		for _, dir := range rest {
+			if err := cgroup.Add(dir, s.init); err != nil {
+				return err
+			}
+		}
+	}
+	if err := giveBlocking(c.socket, &initOrder{Order: s.order, Groups: groups}, fds.all); err != nil {
+		return fmt.Errorf("%w (%w)", errNoInit, err)
 	}
 	return nil
 }
@@ -174,39 +165,40 @@ func writeAll(fd int, b []byte) error {
 }
 
 // namespaces are those that the init begins in.
-func (s *shim) namespaces() *syscall.SysProcAttr {
-	o := &s.order
+func (b *Blank) namespaces() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS, AmbientCaps: setupCaps}
-	if o.Privileged {
-		attr.Credential = &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.GID)} // and no other groups
+	if b.Privileged {
+		attr.Credential = &syscall.Credential{Uid: uint32(b.UID), Gid: uint32(b.GID)} // and no other groups
 	}
 	for mechanism, flag := range map[string]uintptr{PID: syscall.CLONE_NEWPID, IPC: syscall.CLONE_NEWIPC,
 		UTS: syscall.CLONE_NEWUTS, Net: syscall.CLONE_NEWNET, User: syscall.CLONE_NEWUSER} {
-		if o.on(mechanism) {
+		if b.on(mechanism) {
 			attr.Cloneflags |= flag
 		}
 	}
-	if o.on(User) {
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: o.UID, HostID: o.UID, Size: 1}}
-		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: o.GID, HostID: o.GID, Size: 1}}
-		attr.GidMappingsEnableSetgroups = o.Privileged
+	if b.on(User) {
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: b.UID, HostID: b.UID, Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: b.GID, HostID: b.GID, Size: 1}}
+		attr.GidMappingsEnableSetgroups = b.Privileged
 	}
 	return attr
 }
 
 // awaitStart returns why the command does not run, "" when it does.
 func (c *child) awaitStart() string {
-	b, err := readAll(c.result)
+	b, err := readAll(c.socket)
 	switch {
-	case err != nil:
-		return err.Error()
-	case len(b) == 0:
-		return "the sandbox's init ended before the command ran"
 	case string(b) == started:
 		return ""
+	case len(b) > 0:
+		return string(b)
+	case err != nil && !errors.Is(err, unix.ECONNRESET): // it had something to read
+		return err.Error()
 	}
-	return string(b)
+	return errNoInit.Error()
 }
+
+var errNoInit = errors.New("the sandbox's init ended before the command ran")
 
 // started is what an init says when the command runs.
 const started = "started"
