@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,18 +13,19 @@ import (
 
 // Sandboxes of an owner whom the operator names are taken over: with the deadline that they
 // bear, and as sessions that can be extended and deleted. Another's are left alone.
-func TestPromise6_AdoptsTheOwnerThatIsNamed(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	old := "old-" + world.run
+func TestPromise6_AdoptsTheOwnerThatIsNamed(t *testing.T) { onEach(t, adoptsTheOwnerThatIsNamed) }
+
+func adoptsTheOwnerThatIsNamed(t *testing.T, on kind) {
+	s := on.site(t)
+	old := "old-" + filepath.Base(s.dir) + "-" + world.run
 	deadline := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
 	labels := with(foreignLabels(), "berth.owner", old, "expires_at", deadline.Format("2006-01-02T15:04:05.000000-07:00"))
 	expired := with(foreignLabels(), "berth.owner", old)
-	theirs := stranger(t, "berth-e2e-"+world.run+"-adopt", labels)
-	late := stranger(t, "berth-e2e-"+world.run+"-adopt-late", expired)
-	other := stranger(t, "berth-e2e-"+world.run+"-adopt-not", with(foreignLabels(), "berth.owner", "other-"+world.run))
+	theirs := s.on.stranger("berth-e2e-"+world.run+"-adopt", labels)
+	late := s.on.stranger("berth-e2e-"+world.run+"-adopt-late", expired)
+	other := s.on.stranger("berth-e2e-"+world.run+"-adopt-not", with(foreignLabels(), "berth.owner", "other-"+world.run))
 	begun := time.Now()
-	h := s.configure(settings{docker: `adopt = ["` + old + `"]`}).start().ready()
+	h := s.configure(settings{provider: `adopt = ["` + old + `"]`}).start().ready()
 	v := h.get(labels["session_id"])
 	if v.Status != host.StatusRunning || v.SandboxID != theirs || v.ChatID != labels["chat_id"] || v.AgentID != "writer" || !v.ExpiresAt.Equal(deadline) {
 		t.Errorf("adopted as %+v", v)
@@ -40,10 +42,10 @@ func TestPromise6_AdoptsTheOwnerThatIsNamed(t *testing.T) {
 	}
 	h.delete(v.ID)
 	h.delete(expired["session_id"])
-	if !gone(t, world.api, theirs) || !gone(t, world.api, late) {
+	if !s.gone(theirs) || !s.gone(late) {
 		t.Error("an adopted sandbox outlives its delete")
 	}
-	if !inspect(t, other).State.Running {
+	if !s.inspect(other).running {
 		t.Error("another owner's sandbox was touched")
 	}
 }
@@ -65,7 +67,7 @@ func TestPromise6_AdoptsTheUnowned(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := isolated(s, d.socket())
-	c.docker += "\nadopt = [\"unowned\"]"
+	c.provider += "\nadopt = [\"unowned\"]"
 	h := s.configure(c).start().ready()
 	v := h.get(labels["session_id"])
 	if v.SandboxID != made.ID || v.ChatID != labels["chat_id"] {
@@ -89,7 +91,7 @@ func TestPromise4_AcceptBackend(t *testing.T) {
 	identity := other.identity(other.api)
 	wantWords(t, "the reason", h.provider("docker").Reason, `write accept_backend = "`+identity+`"`)
 	h.terminate()
-	s.configure(settings{docker: "env = { DOCKER_HOST = \"unix://" + g.path + "\" }\naccept_backend = \"" + identity + "\""})
+	s.configure(settings{provider: "env = { DOCKER_HOST = \"unix://" + g.path + "\" }\naccept_backend = \"" + identity + "\""})
 	h = s.start().ready()
 	if e := h.get(v.ID); e.Status != host.StatusEnded || e.Ended.Reason != host.ReasonLost {
 		t.Errorf("it is %+v", e)

@@ -14,7 +14,7 @@ func gated(t *testing.T, c settings) (*site, *gate) {
 	t.Helper()
 	s := newSite(t)
 	g := newGate(s, world.api.DaemonHost())
-	c.docker = "env = { DOCKER_HOST = \"unix://" + g.path + "\" }"
+	c.provider = "env = { DOCKER_HOST = \"unix://" + g.path + "\" }"
 	s.configure(c)
 	return s, g
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/berth-dev/berth/host"
 )
 
-// wantNothing fails when a place has a container, a session, or a chat's directory.
+// wantNothing fails when a place has a sandbox, a session, or a chat's directory.
 func wantNothing(t *testing.T, s *site, h *remote) {
 	t.Helper()
 	if list := s.sandboxes(); len(list) != 0 {
-		t.Errorf("containers are left: %+v", list)
+		t.Errorf("sandboxes are left: %+v", list)
 	}
 	if list := h.list(); len(list) != 0 {
 		t.Errorf("sessions are left: %+v", list)
@@ -24,9 +24,10 @@ func wantNothing(t *testing.T, s *site, h *remote) {
 
 // What a request can't mean is refused before anything is made: it names the field, the
 // value and the limit.
-func TestPromise8_BadRequestsAreRefused(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{lifecycle: map[string]string{"max_ttl": `"1h"`}})
+func TestPromise8_BadRequestsAreRefused(t *testing.T) { onEach(t, badRequestsAreRefused) }
+
+func badRequestsAreRefused(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{lifecycle: map[string]string{"max_ttl": `"1h"`}})
 	s.write("volumes/file", "")
 	if err := os.Mkdir(s.path("elsewhere"), 0o755); err != nil {
 		t.Fatal(err)
@@ -93,18 +94,21 @@ func TestPromise8_BadRequestsAreRefused(t *testing.T) {
 	}
 }
 
-// A sandbox that can't come to be fails its create with the daemon's words and its own
+// A sandbox that can't come to be fails its create with the backend's words and its own
 // last ones, and leaves nothing.
-func TestPromise5_FailedCreatesLeaveNothing(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	noImage, noNetwork := "berth-e2e-"+world.run+"-none:latest", "berth-e2e-"+world.run+"-none"
+func TestPromise5_FailedCreatesLeaveNothing(t *testing.T) { onEach(t, failedCreatesLeaveNothing) }
+
+func failedCreatesLeaveNothing(t *testing.T, on kind) {
+	s := on.site(t)
+	noImage, imageWords, come := s.on.missing()
+	noNetwork := "berth-e2e-" + world.run + "-none"
 	chats := "mount \"chat\" {\n  source = \"" + s.path("chats") + "/${session.chat_id}\"\n  target = \"/workspace/chat\"\n  create = true\n}\n"
 	missing := "mount \"tools\" {\n  source = \"" + s.path("missing") + "\"\n  target = \"/tools\"\n}\n"
-	late := "berth-e2e-" + world.run + "-late"
-	s.configure(settings{more: s.variant("image", map[string]string{"image": quote(noImage)}, chats) +
-		s.variant("late", map[string]string{"image": quote(late + ":latest")}, chats+readyTCP) +
-		s.variant("network", map[string]string{"network": quote(noNetwork)}, chats) +
+	network := ""
+	if on.name == "docker" {
+		network = s.variant("network", map[string]string{"network": quote(noNetwork)}, chats)
+	}
+	s.configure(settings{more: network + s.variant("image", map[string]string{"image": quote(noImage)}, chats+readyTCP) +
 		s.variant("mount", nil, missing) +
 		s.variant("command", map[string]string{"command": `["/no/such/program"]`}, chats+readyTCP) +
 		s.variant("exits", map[string]string{"command": `["/agent", "-print", "60", "-exit", "9"]`}, chats+readyTCP) +
@@ -113,15 +117,18 @@ func TestPromise5_FailedCreatesLeaveNothing(t *testing.T) {
 		s.variant("deaf", map[string]string{"command": `["/agent", "-print", "3", "-never-listen"]`}, chats+"ready {\n  http = \"/healthz\"\n  timeout = \"2s\"\n}\n")})
 	h := s.start().ready()
 	for template, words := range map[string][]string{
-		"image":            {noImage, "is missing", `pull is "never"`, "No such image"},
+		"image":            imageWords,
 		"network":          {noNetwork, "not found"},
-		"mount":            {s.path("missing"), "does not exist"},
+		"mount":            {s.path("missing"), s.on.differs().noSource},
 		"command":          {"/no/such/program", "o such file or directory"},
 		"exits":            {"code 9", "line 58", "line 59"},
 		"command-unprobed": {"/no/such/program", "o such file or directory"},
 		"exits-unprobed":   {"code 9", "line 58", "line 59"},
 		"deaf":             {"not ready within 2s", "connection refused", "line 2", "never listening"},
 	} {
+		if template == "network" && network == "" {
+			continue // there is none to name
+		}
 		req := chat()
 		req.Template, req.SessionID = template, uuid.NewString()
 		f := h.refused(req)
@@ -152,14 +159,11 @@ func TestPromise5_FailedCreatesLeaveNothing(t *testing.T) {
 
 	// The id of a failed create may be tried again, and replaces it.
 	req := chat()
-	req.Template, req.SessionID = "late", uuid.NewString()
+	req.Template, req.SessionID = "image", uuid.NewString()
 	if f := h.refused(req); f.Code != host.CodeSandboxStartFailed {
 		t.Errorf("before there is an image: %+v", f)
 	}
-	if err := world.api.ImageTag(t.Context(), world.image, late+":latest"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { untag(t, late+":latest") })
+	come()
 	if v := h.create(req); v.Status != host.StatusRunning || v.ID != req.SessionID {
 		t.Errorf("tried anew: %+v", v)
 	}
@@ -167,9 +171,10 @@ func TestPromise5_FailedCreatesLeaveNothing(t *testing.T) {
 }
 
 // A second host on the same state_dir is refused and names the holder; the first goes on.
-func TestPromise8_SecondHostNamesTheHolder(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{})
+func TestPromise8_SecondHostNamesTheHolder(t *testing.T) { onEach(t, secondHostNamesTheHolder) }
+
+func secondHostNamesTheHolder(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
 	h := s.start().ready()
 	_, first := s.launch()
 	if first.Err == nil || !strings.Contains(first.Err.Text, "state_dir "+s.path("state")+" is in use by the host with pid "+pidText(h)+";") {

@@ -1,17 +1,14 @@
 package e2e
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
-
 	"github.com/berth-dev/berth/host"
 )
 
-// soon is how long it may take until an event of the daemon has ended a session. Sweeps of
+// soon is how long it may take until an event of the backend has ended a session. Sweeps of
 // these tests are a minute apart, so that none of them can have noticed it.
 const soon = 25 * time.Second
 
@@ -20,34 +17,30 @@ func quiet() settings { return settings{lifecycle: map[string]string{"sweep_inte
 
 // What ends a sandbox behind Berth's back is noticed in seconds, by events, and is kept
 // with its reason.
-func TestPromise1_EndsBehindItsBack(t *testing.T) {
+func TestPromise1_EndsBehindItsBack(t *testing.T) { onEach(t, endsBehindItsBack) }
+
+func endsBehindItsBack(t *testing.T, on kind) {
 	for _, c := range []struct {
 		name   string
-		do     func(ctx context.Context, id string) error
+		do     func(on backend, id string)
 		reason host.Reason
 		exit   int // -1: nobody saw it
 	}{
-		{"killed", func(ctx context.Context, id string) error { return world.api.ContainerKill(ctx, id, "KILL") }, host.ReasonExited, 137},
-		{"stopped", func(ctx context.Context, id string) error {
-			return world.api.ContainerStop(ctx, id, container.StopOptions{})
-		}, host.ReasonExited, 143},
-		{"removed", func(ctx context.Context, id string) error {
-			return world.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true})
-		}, host.ReasonRemoved, -1},
+		{"killed", backend.kill, host.ReasonExited, 137},
+		{"stopped", backend.stop, host.ReasonExited, 143},
+		{"removed", backend.remove, host.ReasonRemoved, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t).configure(quiet())
+			s := on.site(t).configure(quiet())
 			h := s.start().ready()
 			v := h.create(chat())
 			other := h.create(chat())
-			if err := c.do(t.Context(), v.SandboxID); err != nil {
-				t.Fatal(err)
-			}
+			c.do(s.on, v.SandboxID)
 			e := h.ended(v.ID, soon)
 			wantEnd(t, e, c.reason, c.exit)
-			if !gone(t, world.api, v.SandboxID) {
-				t.Error("the container is left")
+			if !s.gone(v.SandboxID) {
+				t.Error("the sandbox is left")
 			}
 			if now := h.get(other.ID); now.Status != host.StatusRunning {
 				t.Errorf("the other session is %s", now.Status)
@@ -74,9 +67,10 @@ func wantEnd(t *testing.T, e host.Session, reason host.Reason, exit int) {
 
 // A sandbox that is removed while no event can come, because nothing of Berth runs, has
 // been removed; one that exits by itself has exited.
-func TestPromise1_EndsWhileTheHostIsDown(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
+func TestPromise1_EndsWhileTheHostIsDown(t *testing.T) { onEach(t, endsWhileTheHostIsDown) }
+
+func endsWhileTheHostIsDown(t *testing.T, on kind) {
+	s := on.site(t)
 	c := quiet()
 	c.more = s.variant("brief", map[string]string{"command": `["/agent", "-exit-after", "4s"]`}, readyTCP)
 	s.configure(c)
@@ -86,13 +80,13 @@ func TestPromise1_EndsWhileTheHostIsDown(t *testing.T) {
 	brief.Template = "brief"
 	exits := h.create(brief)
 	h.kill9(s)
-	remove(t, world.api, removed.SandboxID)
-	await(t, patience, "the agent has ended by itself", func() bool { return !inspect(t, exits.SandboxID).State.Running })
+	s.on.remove(removed.SandboxID)
+	await(t, patience, "the agent has ended by itself", func() bool { return !s.inspect(exits.SandboxID).running })
 	h = s.start().ready()
 	wantEndExactly(t, h.ended(removed.ID, soon), host.ReasonRemoved, -1)
 	wantEndExactly(t, h.ended(exits.ID, soon), host.ReasonExited, 0)
 	if list := s.sandboxes(); len(list) != 0 {
-		t.Errorf("containers are left: %+v", list)
+		t.Errorf("sandboxes are left: %+v", list)
 	}
 }
 
@@ -105,9 +99,10 @@ func wantEndExactly(t *testing.T, e host.Session, reason host.Reason, exit int) 
 }
 
 // A sandbox that the kernel ended for memory says so.
-func TestPromise1_OutOfMemory(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
+func TestPromise1_OutOfMemory(t *testing.T) { onEach(t, outOfMemory) }
+
+func outOfMemory(t *testing.T, on kind) {
+	s := on.site(t)
 	c := quiet()
 	c.more = s.variant("hungry", map[string]string{"command": `["/agent", "-eat-memory"]`, "port": ""},
 		"resources {\n  memory = \"512MiB\"\n}\n")
@@ -133,26 +128,21 @@ func TestPromise1_OutOfMemory(t *testing.T) {
 }
 
 // A frozen sandbox has not ended: nothing happens to it, until its deadline.
-func TestPromise4_PausedIsNotEnded(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`, "stop_grace": `"1s"`}})
+func TestPromise4_PausedIsNotEnded(t *testing.T) { onEach(t, pausedIsNotEnded) }
+
+func pausedIsNotEnded(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`, "stop_grace": `"1s"`}})
 	h := s.start().ready()
 	v := h.lives(7 * time.Second)
-	if err := world.api.ContainerPause(t.Context(), v.SandboxID); err != nil {
-		t.Fatal(err)
-	}
-	holds(t, v.ExpiresAt.Add(-2*time.Second), "the session runs and its container is paused", func() bool {
-		return h.get(v.ID).Status == host.StatusRunning && inspect(t, v.SandboxID).State.Paused
+	s.on.freeze(v.SandboxID)
+	holds(t, v.ExpiresAt.Add(-2*time.Second), "the session runs and its sandbox is frozen", func() bool {
+		return h.get(v.ID).Status == host.StatusRunning && s.inspect(v.SandboxID).frozen
 	})
-	if err := world.api.ContainerUnpause(t.Context(), v.SandboxID); err != nil {
-		t.Fatal(err)
-	}
+	s.on.thaw(v.SandboxID)
 	ask(t, v, "/")
-	if err := world.api.ContainerPause(t.Context(), v.SandboxID); err != nil {
-		t.Fatal(err)
-	}
+	s.on.freeze(v.SandboxID)
 	e := h.ended(v.ID, time.Until(v.ExpiresAt)+lateness+patience)
-	if e.Ended.Reason != host.ReasonExpired || e.Ended.At.Before(v.ExpiresAt) || !gone(t, world.api, v.SandboxID) {
-		t.Errorf("the paused sandbox at its deadline: %+v", *e.Ended)
+	if e.Ended.Reason != host.ReasonExpired || e.Ended.At.Before(v.ExpiresAt) || !s.gone(v.SandboxID) {
+		t.Errorf("the frozen sandbox at its deadline: %+v", *e.Ended)
 	}
 }

@@ -98,8 +98,8 @@ func (l *lane) configure() {
 			"sweep_interval": quote(chaosSweep.String()), "stop_grace": `"1s"`, "create_timeout": quote(chaosCreate.String()),
 			"ended_retention": quote(chaosRetention.String()), "recovery_grace": `"5s"`,
 		},
-		docker: env + "adopt = [" + quote(l.adopteeOwner()) + "]\n",
-		bare:   true, blocks: "resources {\n  memory = \"64MiB\"\n}\n",
+		provider: env + "adopt = [" + quote(l.adopteeOwner()) + "]\n",
+		bare:     true, blocks: "resources {\n  memory = \"64MiB\"\n}\n",
 	}
 	if l.daemon == nil {
 		c.blocks += "ready {\n  tcp = true\n  timeout = \"15s\"\n}\n"

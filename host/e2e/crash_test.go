@@ -17,14 +17,16 @@ import (
 const lateness = 20 * time.Second
 
 // An acknowledged extension survives kill -9 of the host, of the plugin, and of both.
-func TestPromise3_ExtensionSurvivesKill(t *testing.T) {
+func TestPromise3_ExtensionSurvivesKill(t *testing.T) { onEach(t, extensionSurvivesKill) }
+
+func extensionSurvivesKill(t *testing.T, on kind) {
 	for _, c := range []struct {
 		name         string
 		host, plugin bool
 	}{{"host", true, false}, {"plugin", false, true}, {"both", true, true}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t).configure(settings{})
+			s := on.site(t).configure(settings{})
 			h := s.start().ready()
 			v := h.lives(5 * time.Second)
 			was := v.ExpiresAt
@@ -49,10 +51,10 @@ func TestPromise3_ExtensionSurvivesKill(t *testing.T) {
 	}
 }
 
-// killPlugin kills the Docker plugin and, where the host lives on, waits for the next one.
+// killPlugin kills the plugin of the place and, where the host lives on, waits for the next one.
 func killPlugin(t *testing.T, h *remote, replaced bool) {
 	t.Helper()
-	before := h.provider("docker")
+	before := h.plugin()
 	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func killPlugin(t *testing.T, h *remote, replaced bool) {
 		return
 	}
 	await(t, patience, "the plugin was replaced", func() bool {
-		p := h.provider("docker")
+		p := h.plugin()
 		return p.Generation > before.Generation && p.State == "ready"
 	})
 }
@@ -72,21 +74,22 @@ func wantExpired(t *testing.T, h *remote, v host.Session) {
 	if e.Ended.Reason != host.ReasonExpired || e.Ended.At.Before(v.ExpiresAt) {
 		t.Errorf("it ended %v after its deadline: %+v", e.Ended.At.Sub(v.ExpiresAt), *e.Ended)
 	}
-	if !gone(t, world.api, v.SandboxID) {
-		t.Error("the session has ended and its container is there")
+	if !h.s.gone(v.SandboxID) {
+		t.Error("the session has ended and its sandbox is there")
 	}
 }
 
 // What expired while no host ran is reaped when one starts.
-func TestPromise2_ExpiredWhileTheHostWasDown(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{})
+func TestPromise2_ExpiredWhileTheHostWasDown(t *testing.T) { onEach(t, expiredWhileTheHostWasDown) }
+
+func expiredWhileTheHostWasDown(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
 	h := s.start().ready()
 	long := h.create(chat())
 	v := h.lives(4 * time.Second)
 	h.kill9(s)
 	await(t, patience, "the deadline has passed", func() bool { return time.Now().After(v.ExpiresAt.Add(500 * time.Millisecond)) })
-	if !inspect(t, v.SandboxID).State.Running {
+	if !s.inspect(v.SandboxID).running {
 		t.Error("no host ran, and the sandbox has ended")
 	}
 	h = s.start().ready()
@@ -98,20 +101,22 @@ func TestPromise2_ExpiredWhileTheHostWasDown(t *testing.T) {
 }
 
 // A host that is killed while it creates leaves a session that runs, or nothing.
-func TestPromise5_HostKilledInMidCreate(t *testing.T) {
+func TestPromise5_HostKilledInMidCreate(t *testing.T) { onEach(t, hostKilledInMidCreate) }
+
+func hostKilledInMidCreate(t *testing.T, on kind) {
 	for name, reached := range map[string]func(*site) bool{
 		"at once":   func(*site) bool { return true },
 		"directory": func(s *site) bool { return len(s.entries("chats")) > 0 },
 		"lease":     func(s *site) bool { return leased(s) },
-		"container": func(s *site) bool { return len(s.sandboxes()) > 0 },
+		"sandbox":   func(s *site) bool { return len(s.sandboxes()) > 0 },
 		"running": func(s *site) bool {
 			list := s.sandboxes()
-			return len(list) > 0 && list[0].State == "running"
+			return len(list) > 0 && list[0].running
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t).configure(settings{})
+			s := on.site(t).configure(settings{})
 			h := s.start().ready()
 			req := chat()
 			req.SessionID = uuid.NewString()
@@ -130,7 +135,7 @@ func TestPromise5_HostKilledInMidCreate(t *testing.T) {
 			h = s.configure(settings{}).start().ready()
 			ask(t, h.create(req), "/")
 			if n := len(s.sandboxes()); n != 1 {
-				t.Errorf("%d containers, want 1", n)
+				t.Errorf("%d sandboxes, want 1", n)
 			}
 		})
 	}
@@ -146,9 +151,10 @@ func leased(s *site) bool {
 
 // A sandbox that is up and not ready when the host dies is given its time again, and then
 // goes.
-func TestPromise5_HostKilledBeforeReady(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
+func TestPromise5_HostKilledBeforeReady(t *testing.T) { onEach(t, hostKilledBeforeReady) }
+
+func hostKilledBeforeReady(t *testing.T, on kind) {
+	s := on.site(t)
 	s.configure(settings{
 		more: s.variant("deaf", map[string]string{"command": `["/agent", "-never-listen"]`},
 			"ready {\n  tcp = true\n  timeout = \"8s\"\n}\n"),
@@ -159,9 +165,9 @@ func TestPromise5_HostKilledBeforeReady(t *testing.T) {
 	if _, err := h.send(order{Verb: "create", Create: req}); err != nil {
 		t.Fatal(err)
 	}
-	await(t, patience, "the container runs", func() bool {
+	await(t, patience, "the sandbox runs", func() bool {
 		list := s.sandboxes()
-		return len(list) == 1 && list[0].State == "running"
+		return len(list) == 1 && list[0].running
 	})
 	h.kill9(s)
 	h = s.start().ready()
@@ -170,7 +176,7 @@ func TestPromise5_HostKilledBeforeReady(t *testing.T) {
 		t.Errorf("it ended: %+v", *e.Ended)
 	}
 	if list := s.sandboxes(); len(list) != 0 {
-		t.Errorf("containers are left: %+v", list)
+		t.Errorf("sandboxes are left: %+v", list)
 	}
 }
 
@@ -195,13 +201,14 @@ func wantSettled(t *testing.T, s *site, h *remote, req host.CreateRequest, atKil
 		}
 		return false
 	})
-	t.Logf("%d containers at the kill; then: %s", atKill, last)
+	t.Logf("%d sandboxes at the kill; then: %s", atKill, last)
 }
 
 // SIGTERM leaves sandboxes running; the next host on the same state_dir finds them.
-func TestPromise1_SandboxesSurviveAGracefulEnd(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{})
+func TestPromise1_SandboxesSurviveAGracefulEnd(t *testing.T) { onEach(t, sandboxesSurviveAGracefulEnd) }
+
+func sandboxesSurviveAGracefulEnd(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
 	h := s.start().ready()
 	first := h.owner
 	v := h.create(chat())
@@ -227,14 +234,15 @@ func TestPromise1_SandboxesSurviveAGracefulEnd(t *testing.T) {
 	h.delete(v.ID)
 	h.delete(stopped.ID)
 	if n := len(s.sandboxes()); n != 0 {
-		t.Errorf("%d containers are left", n)
+		t.Errorf("%d sandboxes are left", n)
 	}
 }
 
 // A host that ends in the middle of a create leaves nothing of it.
-func TestPromise5_GracefulEndInMidCreate(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
+func TestPromise5_GracefulEndInMidCreate(t *testing.T) { onEach(t, gracefulEndInMidCreate) }
+
+func gracefulEndInMidCreate(t *testing.T, on kind) {
+	s := on.site(t)
 	s.configure(settings{more: s.variant("deaf", map[string]string{"command": `["/agent", "-never-listen"]`}, readyTCP)})
 	h := s.start().ready()
 	req := chat()
@@ -243,15 +251,15 @@ func TestPromise5_GracefulEndInMidCreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, patience, "the container runs", func() bool {
+	await(t, patience, "the sandbox runs", func() bool {
 		list := s.sandboxes()
-		return len(list) == 1 && list[0].State == "running"
+		return len(list) == 1 && list[0].running
 	})
 	h.terminate()
 	if r, ok := <-answer; ok && (r.Err == nil || r.Err.Code != host.CodeUnavailable) {
 		t.Errorf("the create answered %+v", r)
 	}
 	if list := s.sandboxes(); len(list) != 0 {
-		t.Errorf("containers are left: %+v", list)
+		t.Errorf("sandboxes are left: %+v", list)
 	}
 }

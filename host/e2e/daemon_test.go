@@ -36,6 +36,22 @@ func needDocker(t testing.TB) {
 	t.Skipf("no Docker daemon answers: %v", world.away)
 }
 
+// needProcess skips a test, by name and reason, where the process provider can't run, or
+// need not: plugins are built without the race detector, so that -short, which is the
+// detector's, has no more of a second provider than of the first; and a run that is about a
+// Docker engine has nothing of it.
+func needProcess(t testing.TB) {
+	t.Helper()
+	switch {
+	case world.alone != nil:
+		t.Skipf("there is no process provider here: %v", world.alone)
+	case testing.Short() && world.away == nil:
+		t.Skip("-short: the host is the same as on Docker, and plugins are built without the race detector")
+	case os.Getenv("BERTH_REQUIRE_ENGINE") == "1":
+		t.Skip("BERTH_REQUIRE_ENGINE=1: the run is about a Docker engine")
+	}
+}
+
 // containers lists those that bear all of labels, in every state.
 func containers(t testing.TB, api *client.Client, labels ...string) []container.Summary {
 	t.Helper()
@@ -50,12 +66,6 @@ func containers(t testing.TB, api *client.Client, labels ...string) []container.
 		t.Fatal(err)
 	}
 	return list
-}
-
-// sandboxes are the containers of the place's owner.
-func (s *site) sandboxes() []container.Summary {
-	s.t.Helper()
-	return containers(s.t, world.api, "berth.owner="+s.owner)
 }
 
 // gone reports whether a container is no longer there.
@@ -100,21 +110,6 @@ func remove(t testing.TB, api *client.Client, id string) {
 		t.Error(err)
 	}
 	await(t, patience, "container "+id+" is gone", func() bool { return gone(t, api, id) })
-}
-
-// stranger starts a container that Berth has not made. It goes with the test.
-func stranger(t testing.TB, name string, labels map[string]string) string {
-	t.Helper()
-	made, err := world.api.ContainerCreate(t.Context(), &container.Config{Image: world.image, Labels: labels},
-		&container.HostConfig{NetworkMode: container.NetworkMode(world.network)}, nil, nil, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { remove(t, world.api, made.ID) })
-	if err := world.api.ContainerStart(t.Context(), made.ID, container.StartOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	return made.ID
 }
 
 // leftAtDaemon tells which containers of this run are left, and removes them.

@@ -1,6 +1,9 @@
 // Package e2e tests the whole of Berth for real: a host in a process of its own, which is
-// killed and started again, real plugin binaries, and real Docker containers. It has no
-// code but tests.
+// killed and started again, real plugin binaries, and real sandboxes: Docker containers, and
+// process trees. It has no code but tests.
+//
+// What is true of sandboxes in general is tested on each kind of backend, in subtests that
+// bear its name; see onEach. A table in both_test.go tells which tests are of one alone, and why.
 //
 // # The chaos run
 //

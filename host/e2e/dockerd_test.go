@@ -107,7 +107,7 @@ func (d *dockerd) load() {
 // may make none.
 func isolated(s *site, socket string) settings {
 	return settings{
-		docker:   "env = { DOCKER_HOST = \"unix://" + socket + "\" }",
+		provider: "env = { DOCKER_HOST = \"unix://" + socket + "\" }",
 		template: map[string]string{"network": `"none"`, "port": ""},
 		bare:     true,
 	}

@@ -14,9 +14,10 @@ import (
 // SIGTERM while creates are in flight, after none to all of them were answered, and at ever
 // other moments in between: each was acknowledged,
 // and its sandbox runs, or has left nothing by the time the host has ended.
-func TestPromise5_SIGTERMInMidCreate(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{})
+func TestPromise5_SIGTERMInMidCreate(t *testing.T) { onEach(t, sigtermInMidCreate) }
+
+func sigtermInMidCreate(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
 	const rounds, creates = 10, 4
 	acknowledged, refused := 0, 0
 	for round := range rounds {
@@ -48,16 +49,16 @@ func TestPromise5_SIGTERMInMidCreate(t *testing.T) {
 		d.terminate()
 		calls.Wait()
 		d.Close()
-		there := map[string]string{} // container of each session
+		there := map[string]string{} // sandbox of each session
 		for _, c := range s.sandboxes() {
-			there[c.Labels["session_id"]] = c.ID
+			there[c.session] = c.id
 		}
 		for id, v := range answers {
 			switch {
 			case v.ID == "" && there[id] != "":
-				t.Errorf("round %d: the create of %s was refused, and its container %.12s is there", round, id, there[id])
+				t.Errorf("round %d: the create of %s was refused, and its sandbox %s is there", round, id, there[id])
 			case v.ID != "" && there[id] != v.SandboxID:
-				t.Errorf("round %d: the create of %s was acknowledged with %.12s, and there is %.12q", round, id, v.SandboxID, there[id])
+				t.Errorf("round %d: the create of %s was acknowledged with %s, and there is %q", round, id, v.SandboxID, there[id])
 			case v.ID != "":
 				ask(t, v, "/healthz")
 				acknowledged++
@@ -66,7 +67,7 @@ func TestPromise5_SIGTERMInMidCreate(t *testing.T) {
 			}
 		}
 		for _, id := range there {
-			remove(t, world.api, id) // room for the next round; the next host sees that they have gone
+			s.on.remove(id) // room for the next round; the next host sees that they have gone
 		}
 		if err := leftProcesses(s.path("state")); err != nil {
 			t.Errorf("round %d: %v", round, err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
@@ -28,6 +29,7 @@ var world struct {
 	network string
 	api     *client.Client // looks past Berth
 	away    error          // why there is no daemon
+	alone   error          // why there is no process provider
 }
 
 // TestMain makes the world, and sees to it that nothing of it is left. The same binary is
@@ -92,6 +94,7 @@ func setUp() (err error) {
 	if err := build(ctx, world.agent, []string{"GOOS=linux"}, "./plugins/docker/internal/agent"); err != nil {
 		return err
 	}
+	world.alone = isolates()
 	if world.api, err = client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation()); err != nil {
 		return err
 	}
@@ -149,13 +152,33 @@ func tearDown() error {
 	var errs []error
 	if world.api != nil && world.away == nil {
 		errs = append(errs, leftAtDaemon(ctx))
-		errs = append(errs, fixture(ctx, nil, "down", "--image", world.image, "--network", world.network))
+		if err := fixture(ctx, nil, "down", "--image", world.image, "--network", world.network); !miscounted(ctx, err) {
+			errs = append(errs, err)
+		}
 	}
 	if world.api != nil {
 		errs = append(errs, world.api.Close())
 	}
 	errs = append(errs, leftProcesses(world.root), leftFiles())
 	return errors.Join(append(errs, os.RemoveAll(world.root))...)
+}
+
+// miscounted reports whether the network can't be removed since the daemon has lost count of
+// its endpoints: it refuses, and lists none. Engine 20.10 does so, seldom, after containers
+// were killed and removed while they started; the network goes when that daemon restarts.
+func miscounted(ctx context.Context, err error) bool {
+	if err == nil || !strings.Contains(err.Error(), "has active endpoints") {
+		return false
+	}
+	have, err := world.api.NetworkInspect(ctx, world.network, network.InspectOptions{})
+	if err != nil || len(have.Containers) > 0 {
+		return false
+	}
+	if v, err := world.api.ServerVersion(ctx); err != nil || !strings.HasPrefix(v.Version, "20.10.") {
+		return false
+	}
+	fmt.Fprintf(os.Stderr, "The daemon keeps the network %s, in which it lists nothing.\n", world.network)
+	return true
 }
 
 // leftFiles tells what tests have left in the root, and programs in their temporary

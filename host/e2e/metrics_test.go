@@ -15,12 +15,14 @@ import (
 
 // A scrape of a host that has done everything once shows it: the exact names, labels and
 // values.
-func TestMetrics(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
+func TestMetrics(t *testing.T) { onEach(t, metrics) }
+
+func metrics(t *testing.T, on kind) {
+	s := on.site(t)
+	noImage, _, _ := s.on.missing()
 	s.configure(settings{
 		lifecycle: map[string]string{"sweep_interval": `"1s"`},
-		more:      s.variant("broken", map[string]string{"image": quote("berth-e2e-" + world.run + "-none:latest")}, ""),
+		more:      s.variant("broken", map[string]string{"image": quote(noImage)}, ""),
 	})
 	h := s.start().ready()
 	kept := h.create(chat())
@@ -31,7 +33,7 @@ func TestMetrics(t *testing.T) {
 	brief.TTL = 12 * time.Second
 	h.ended(h.create(brief).ID, brief.TTL+lateness)
 	removed := h.create(chat())
-	remove(t, world.api, removed.SandboxID)
+	s.on.remove(removed.SandboxID)
 	h.ended(removed.ID, soon)
 	h.refused(host.CreateRequest{Template: "broken", ChatID: uuid.NewString()})
 	killPlugin(t, h, true)
@@ -39,60 +41,61 @@ func TestMetrics(t *testing.T) {
 
 	m := h.scrape()
 	for series, want := range map[string]float64{
-		operations("create", "created"):    5,
-		operations("create", "error"):      1,
-		operations("stop", "stopped"):      2, // the stop, and the expiry's
-		operations("delete", "deleted"):    2,
-		operations("list_active", "error"): 0,
+		h.operations("create", "created"):    5,
+		h.operations("create", "error"):      1,
+		h.operations("stop", "stopped"):      2, // the stop, and the expiry's
+		h.operations("delete", "deleted"):    2,
+		h.operations("list_active", "error"): 0,
 
-		`sandbox_runtime_errors_total{error_type="not_found",operation="create",provider="docker"}`:    1,
-		`berth_sessions{provider="docker",status="running",template="default"}`:                        1,
-		`berth_sessions{provider="docker",status="stopped",template="default"}`:                        1,
-		`berth_sessions_ended_total{provider="docker",reason="deleted"}`:                               1,
-		`berth_sessions_ended_total{provider="docker",reason="expired"}`:                               1,
-		`berth_sessions_ended_total{provider="docker",reason="failed"}`:                                1,
-		`berth_expiry_lag_seconds_count{provider="docker"}`:                                            1,
-		`berth_orphans_total{action="deleted",provider="docker"}`:                                      0,
-		`berth_plugin_up{provider="docker"}`:                                                           1,
-		`berth_plugin_restarts_total{provider="docker",reason="died"}`:                                 1,
-		`berth_plugin_rpc_duration_seconds_count{code="ok",method="create",provider="docker"}`:         5,
-		`berth_plugin_rpc_duration_seconds_count{code="ok",method="prepare",provider="docker"}`:        5,
-		`berth_plugin_rpc_duration_seconds_count{code="not_found",method="prepare",provider="docker"}`: 1,
-		`berth_plugin_rpc_duration_seconds_count{code="ok",method="configure",provider="docker"}`:      2,
+		`sandbox_runtime_errors_total{error_type="not_found",operation="create",provider="` + on.name + `"}`:    1,
+		`berth_sessions{provider="` + on.name + `",status="running",template="default"}`:                        1,
+		`berth_sessions{provider="` + on.name + `",status="stopped",template="default"}`:                        1,
+		`berth_sessions_ended_total{provider="` + on.name + `",reason="deleted"}`:                               1,
+		`berth_sessions_ended_total{provider="` + on.name + `",reason="expired"}`:                               1,
+		`berth_sessions_ended_total{provider="` + on.name + `",reason="failed"}`:                                1,
+		`berth_expiry_lag_seconds_count{provider="` + on.name + `"}`:                                            1,
+		`berth_orphans_total{action="deleted",provider="` + on.name + `"}`:                                      0,
+		`berth_plugin_up{provider="` + on.name + `"}`:                                                           1,
+		`berth_plugin_restarts_total{provider="` + on.name + `",reason="died"}`:                                 1,
+		`berth_plugin_rpc_duration_seconds_count{code="ok",method="create",provider="` + on.name + `"}`:         5,
+		`berth_plugin_rpc_duration_seconds_count{code="ok",method="prepare",provider="` + on.name + `"}`:        5,
+		`berth_plugin_rpc_duration_seconds_count{code="not_found",method="prepare",provider="` + on.name + `"}`: 1,
+		`berth_plugin_rpc_duration_seconds_count{code="ok",method="configure",provider="` + on.name + `"}`:      2,
 	} {
 		if got := m[series]; got != want {
 			t.Errorf("%s is %v, want %v", series, got, want)
 		}
 	}
-	for _, series := range []string{operations("list_active", "listed"), "berth_lease_commit_seconds_count"} {
+	for _, series := range []string{h.operations("list_active", "listed"), "berth_lease_commit_seconds_count"} {
 		if m[series] < 3 {
 			t.Errorf("%s is %v", series, m[series])
 		}
 	}
 	// Somebody's removal kills first: whoever asks in between sees the exit.
-	if n := m[`berth_sessions_ended_total{provider="docker",reason="removed"}`] + m[`berth_sessions_ended_total{provider="docker",reason="exited"}`]; n != 1 {
+	if n := m[`berth_sessions_ended_total{provider="`+on.name+`",reason="removed"}`] + m[`berth_sessions_ended_total{provider="`+on.name+`",reason="exited"}`]; n != 1 {
 		t.Errorf("%v sessions were removed or have exited, want 1", n)
 	}
-	if n := m[operations("delete", "not_found")] + m[operations("delete", "deleted")]; n != 3 && n != 2 {
+	if n := m[h.operations("delete", "not_found")] + m[h.operations("delete", "deleted")]; n != 3 && n != 2 {
 		t.Errorf("%v deletes", n)
 	}
-	if lag := m[`berth_expiry_lag_seconds_sum{provider="docker"}`]; lag < 0 || lag > lateness.Seconds() {
+	if lag := m[`berth_expiry_lag_seconds_sum{provider="`+on.name+`"}`]; lag < 0 || lag > lateness.Seconds() {
 		t.Errorf("the expiry's lag was %v s", lag)
 	}
-	wantBounded(t, m, kept)
+	wantBounded(t, h, m, kept)
 	wantTypes(t, h)
 }
 
-func operations(operation, result string) string {
-	return `sandbox_runtime_operation_duration_seconds_count{operation="` + operation + `",provider="docker",result="` + result + `"}`
+// operations is the name of the count of the place's provider.
+func (h *remote) operations(operation, result string) string {
+	return `sandbox_runtime_operation_duration_seconds_count{operation="` + operation + `",provider="` + h.s.on.name() + `",result="` + result + `"}`
 }
 
 // wantBounded checks that each label has a value of its list, and that no value is an id.
-func wantBounded(t *testing.T, m scrape, v host.Session) {
+func wantBounded(t *testing.T, h *remote, m scrape, v host.Session) {
 	t.Helper()
 	classes := []string{"not_found", "conflict", "unavailable", "invalid_argument", "unsupported", "exhausted", "canceled", "internal"}
 	allowed := map[string][]string{
-		"provider": {"docker"}, "template": {"default", "broken"}, "le": nil,
+		"provider": {h.s.on.name()}, "template": {"default", "broken"}, "le": nil,
 		"operation":  {"create", "stop", "delete", "list_active"},
 		"result":     {"created", "stopped", "deleted", "not_found", "listed", "error"},
 		"status":     {"creating", "running", "stopping", "stopped", "deleting", "unknown"},
@@ -152,15 +155,16 @@ func wantTypes(t *testing.T, h *remote) {
 
 // The three pages of a host whose providers are all ready; plugins_test.go has one whose
 // are not.
-func TestPages(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{})
+func TestPages(t *testing.T) { onEach(t, pages) }
+
+func pages(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
 	h := s.start().ready()
 	status, body, err := page(h.url("/readyz"))
 	if err != nil || status != http.StatusOK {
 		t.Errorf("/readyz: %d %v", status, err)
 	}
-	wantWords(t, "/readyz", body, `"ready":true`, `"name":"docker","state":"ready"`, `"generation":1`)
+	wantWords(t, "/readyz", body, `"ready":true`, `"name":"`+on.name+`","state":"ready"`, `"generation":1`)
 	if status, body, err := page(h.url("/healthz")); err != nil || status != http.StatusOK || body != "ok\n" {
 		t.Errorf("/healthz: %d %q %v", status, body, err)
 	}
@@ -168,5 +172,5 @@ func TestPages(t *testing.T) {
 		t.Errorf("another page: %d %v", status, err)
 	}
 	out := s.berth(0, "providers")
-	wantWords(t, "berth providers", out, "docker", "ready", "Docker ", "logs, events")
+	wantWords(t, "berth providers", out, on.name, "ready", s.on.differs().version, "logs, events")
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,29 +38,34 @@ func with(labels map[string]string, changed ...string) map[string]string {
 // What bears no owner, another one, or broken values is left alone, counted once, logged
 // once and listed nowhere, even long after the deadline that is written on it. Other tests
 // have sandboxes on the same daemon, which are foreign too.
-func TestPromise6_ForeignSandboxesAreLeftAlone(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{})
+func TestPromise6_ForeignSandboxesAreLeftAlone(t *testing.T) { onEach(t, foreignSandboxesAreLeftAlone) }
+
+func foreignSandboxesAreLeftAlone(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
 	h := s.start().ready()
 	mine := h.create(chat())
 	h.terminate()
 	name := func(n string) string { return "berth-e2e-" + world.run + "-" + n }
 	foreign := []string{
-		stranger(t, name("no-owner"), foreignLabels()),
-		stranger(t, name("other-owner"), with(foreignLabels(), "berth.owner", "somebody-else-"+world.run)),
+		s.on.stranger(name("no-owner"), foreignLabels()),
+		s.on.stranger(name("other-owner"), with(foreignLabels(), "berth.owner", "somebody-else-"+world.run)),
 	}
 	broken := []string{
-		stranger(t, name("bad-id"), with(foreignLabels(), "session_id", "no-uuid")),
-		stranger(t, name("bad-time"), with(foreignLabels(), "expires_at", "tomorrow", "berth.owner", s.owner)),
-		stranger(t, name("bad-port"), with(foreignLabels(), "endpoint_port", "-1", "chat_id", "{"+uuid.NewString())),
+		s.on.stranger(name("bad-time"), with(foreignLabels(), "expires_at", "tomorrow", "berth.owner", s.owner)),
+		s.on.stranger(name("bad-port"), with(foreignLabels(), "endpoint_port", "-1", "chat_id", "{"+uuid.NewString())),
 	}
-	unlabelled := stranger(t, name("unlabelled"), map[string]string{"berth.owner": s.owner})
+	untouched := slices.Concat(foreign, broken)
+	if on.name == "docker" { // anybody can label a container; a record has what Berth asked for
+		broken = append(broken, s.on.stranger(name("bad-id"), with(foreignLabels(), "session_id", "no-uuid")))
+		unlabelled := s.on.stranger(name("unlabelled"), map[string]string{"berth.owner": s.owner})
+		untouched = slices.Concat(foreign, broken, []string{unlabelled})
+	}
 
 	h = s.configure(brisk()).start().ready()
 	h.awaitLists(5) // which takes longer than create_timeout
-	for _, id := range append(append([]string{unlabelled}, foreign...), broken...) {
-		if !inspect(t, id).State.Running {
-			t.Errorf("container %s was touched", id)
+	for _, id := range untouched {
+		if !s.inspect(id).running {
+			t.Errorf("sandbox %s was touched", id)
 		}
 	}
 	list := h.must(order{Verb: "list", Filter: host.Filter{All: true}}).Sessions
@@ -68,49 +74,47 @@ func TestPromise6_ForeignSandboxesAreLeftAlone(t *testing.T) {
 	}
 	log := h.logs.String()
 	for _, id := range foreign {
-		if n := strings.Count(log, `msg="a sandbox of another owner is left alone" provider=docker sandbox_id=`+id); n != 1 {
+		if n := strings.Count(log, `msg="a sandbox of another owner is left alone" provider=`+on.name+` sandbox_id=`+id); n != 1 {
 			t.Errorf("%s was logged %d times as another owner's", id, n)
 		}
 	}
 	for _, id := range broken {
-		if n := strings.Count(log, `msg="a sandbox's labels can't be read; it is left alone" provider=docker sandbox_id=`+id); n != 1 {
+		if n := strings.Count(log, `msg="a sandbox's labels can't be read; it is left alone" provider=`+on.name+` sandbox_id=`+id); n != 1 {
 			t.Errorf("%s was logged %d times as unreadable", id, n)
 		}
 	}
 	// Counted once each: as often as logged, and no more with more lists.
 	m := h.scrape()
 	for action, words := range map[string]string{"foreign": "a sandbox of another owner is left alone", "unreadable": "a sandbox's labels can't be read"} {
-		counted, logged := m[`berth_orphans_total{action="`+action+`",provider="docker"}`], strings.Count(h.logs.String(), words)
+		counted, logged := m[`berth_orphans_total{action="`+action+`",provider="`+on.name+`"}`], strings.Count(h.logs.String(), words)
 		if counted < float64(strings.Count(log, words)) || counted > float64(logged) {
 			t.Errorf("%s: counted %v times, logged %d times", action, counted, logged)
 		}
 	}
-	if n := m[`berth_orphans_total{action="deleted",provider="docker"}`]; n != 0 {
+	if n := m[`berth_orphans_total{action="deleted",provider="`+on.name+`"}`]; n != 0 {
 		t.Errorf("%v orphans were deleted", n)
 	}
 }
 
 // A sandbox of our owner without a session goes, after two complete lists, when it is older
 // than create_timeout; not before.
-func TestPromise6_OrphanGoesAfterTwoLists(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{})
+func TestPromise6_OrphanGoesAfterTwoLists(t *testing.T) { onEach(t, orphanGoesAfterTwoLists) }
+
+func orphanGoesAfterTwoLists(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
 	h := s.start().ready()
 	h.create(chat()) // the store is older than the orphan
 	h.terminate()
 	h = s.configure(brisk()).start().ready()
-	id := stranger(t, "berth-e2e-"+world.run+"-orphan", with(foreignLabels(), "berth.owner", s.owner))
-	made, err := time.Parse(time.RFC3339Nano, inspect(t, id).Created)
-	if err != nil {
-		t.Fatal(err)
-	}
-	await(t, patience, "the orphan is gone", func() bool { return gone(t, world.api, id) })
+	id := s.on.stranger("berth-e2e-"+world.run+"-orphan", with(foreignLabels(), "berth.owner", s.owner))
+	made := s.inspect(id).made
+	await(t, patience, "the orphan is gone", func() bool { return s.gone(id) })
 	// A list tells it in whole seconds.
 	if age := time.Since(made.Truncate(time.Second)); age < 3*time.Second {
 		t.Errorf("it was deleted after %v, create_timeout is 3s", age)
 	}
 	await(t, patience, "the orphan is counted", func() bool {
-		return h.scrape()[`berth_orphans_total{action="deleted",provider="docker"}`] == 1
+		return h.scrape()[`berth_orphans_total{action="deleted",provider="`+on.name+`"}`] == 1
 	})
 	if n := len(h.list()); n != 1 {
 		t.Errorf("%d sessions, want the one that was made", n)
@@ -119,7 +123,9 @@ func TestPromise6_OrphanGoesAfterTwoLists(t *testing.T) {
 
 // After a lost or damaged lease store nothing is deleted: the sandboxes of before are
 // adopted with the deadline that they bear, or recovery_grace if that is later, and go then.
-func TestPromise2_LostStoreIsAdopted(t *testing.T) {
+func TestPromise2_LostStoreIsAdopted(t *testing.T) { onEach(t, lostStoreIsAdopted) }
+
+func lostStoreIsAdopted(t *testing.T, on kind) {
 	for _, c := range []struct {
 		name string
 		harm func(t *testing.T, path string)
@@ -145,7 +151,7 @@ func TestPromise2_LostStoreIsAdopted(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			own := map[string]string{"owner": ""} // the host's own, which is no part of the store
-			s := newSite(t).configure(settings{top: own})
+			s := on.site(t).configure(settings{top: own})
 			h := s.start().ready()
 			owner := h.owner
 			v, short := h.create(chat()), h.lives(3*time.Second)
@@ -184,14 +190,14 @@ func TestPromise2_LostStoreIsAdopted(t *testing.T) {
 				t.Errorf("the damaged store: %q among %q", moved, s.entries("state"))
 			}
 			wantWords(t, "the log", h.logs.String(), words...)
-			if n := h.scrape()[`berth_orphans_total{action="adopted",provider="docker"}`]; n != 2 {
+			if n := h.scrape()[`berth_orphans_total{action="adopted",provider="`+on.name+`"}`]; n != 2 {
 				t.Errorf("%v were counted as adopted, want 2", n)
 			}
 			wantOverdue(t, h, kept)
 			h.delete(v.ID)
 			h.delete(h.create(chat()).ID)
-			if n := len(containers(t, world.api, "berth.owner="+owner)); n != 0 {
-				t.Errorf("%d containers of the owner", n)
+			if n := len(s.on.sandboxes(owner)); n != 0 {
+				t.Errorf("%d sandboxes of the owner", n)
 			}
 		})
 	}

@@ -223,25 +223,26 @@ func TestPromise7_RequiredPluginEndsServe(t *testing.T) {
 // A plugin that hangs is replaced in seconds; another provider and the host go on
 // meanwhile, and the sandboxes are the same as before. One that hangs when its host is
 // killed goes with it.
-func TestPromise7_HungPluginIsReplaced(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
+func TestPromise7_HungPluginIsReplaced(t *testing.T) { onEach(t, hungPluginIsReplaced) }
+
+func hungPluginIsReplaced(t *testing.T, on kind) {
+	s := on.site(t)
 	s.configure(settings{more: "provider \"mock\" {}\n" + mockTemplate("on-mock", "mock")})
 	h := s.start().ready()
 	v := h.create(chat())
-	before := h.provider("docker")
+	before := h.plugin()
 	if err := syscall.Kill(before.PID, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	h.delete(h.create(host.CreateRequest{Template: "on-mock", ChatID: uuid.NewString()}).ID)
-	if p := h.provider("docker"); p.Generation != before.Generation {
+	if p := h.plugin(); p.Generation != before.Generation {
 		t.Error("the other provider has waited for the end of the one that hangs")
 	}
 	await(t, patience, "the hung plugin was replaced", func() bool {
-		p := h.provider("docker")
+		p := h.plugin()
 		return p.Generation > before.Generation && p.State == "ready"
 	})
-	if n := h.scrape()[`berth_plugin_restarts_total{provider="docker",reason="hung"}`]; n != 1 {
+	if n := h.scrape()[`berth_plugin_restarts_total{provider="`+on.name+`",reason="hung"}`]; n != 1 {
 		t.Errorf("%v restarts of a hung plugin were counted, want 1", n)
 	}
 	if p := h.provider("mock"); p.Generation != 1 {
@@ -252,7 +253,7 @@ func TestPromise7_HungPluginIsReplaced(t *testing.T) {
 	}
 	ask(t, v, "/")
 
-	if err := syscall.Kill(h.provider("docker").PID, syscall.SIGSTOP); err != nil {
+	if err := syscall.Kill(h.plugin().PID, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	h.kill9(s)

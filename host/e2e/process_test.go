@@ -1,77 +1,19 @@
 package e2e
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/berth-dev/berth/host"
 )
 
-// withProcess writes a configuration for the process provider alone. Its sandboxes run the
-// agent, which is where every user may read it.
-func (s *site) withProcess(ttl string) {
-	s.t.Helper()
-	if runtime.GOOS != "linux" {
-		s.t.Skip("the process provider needs Linux")
-	}
-	dir, err := os.MkdirTemp("", "be2e-agent-")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { os.RemoveAll(dir) })
-	text, err := os.ReadFile(world.agent)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "agent"), text, 0o755)
-	}
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.configure(settings{noDocker: true, lifecycle: map[string]string{"sweep_interval": `"1s"`}, more: fmt.Sprintf(`
-provider "process" {
-  config {
-    state_dir = %q
-  }
-}
-template "default" {
-  provider = "process"
-  command  = ["/opt/agent/agent"]
-  port     = 8000
-  ttl      = %q
-  mount "agent" {
-    source    = %q
-    target    = "/opt/agent"
-    read_only = true
-  }
-  resources {
-    memory = "128MiB"
-  }
-  ready {
-    http = "/"
-  }
-}
-`, s.path("process"), ttl, dir)})
-}
-
 // The provider without a daemon behind berth serve: its sandboxes outlive plugin and host,
 // are found again with the deadlines that were pushed, tell of their ends, and are gone after
 // their deadlines with all that was theirs.
 func TestPromise3_ProcessProvider(t *testing.T) {
 	t.Parallel()
-	s := bareSite(t)
-	s.withProcess("15s")
-	ask := exec.CommandContext(t.Context(), filepath.Join(world.bin, "berth"), "providers", "--config", s.path("config.hcl"))
-	if text, err := ask.CombinedOutput(); err != nil && strings.Contains(string(text), "can't isolate") {
-		t.Skipf("%s", text)
-	}
+	s := processKind.site(t).configure(settings{lifecycle: map[string]string{"sweep_interval": `"1s"`},
+		template: map[string]string{"ttl": `"15s"`}})
 	d := s.serve(world.bin)
 	kept, short, deleted := d.made(chat()), d.made(chat()), d.made(chat())
 	answers := func(v host.Session) {

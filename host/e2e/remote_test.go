@@ -24,6 +24,7 @@ const patience = time.Minute
 // remote is a host process as a test sees it.
 type remote struct {
 	t      testing.TB
+	s      *site
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	logs   *lines
@@ -55,7 +56,7 @@ func (s *site) launch(env ...string) (*remote, reply) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	h := &remote{t: s.t, cmd: exec.Command(self), logs: &lines{}, exited: make(chan struct{}), pending: map[int]chan reply{}}
+	h := &remote{t: s.t, s: s, cmd: exec.Command(self), logs: &lines{}, exited: make(chan struct{}), pending: map[int]chan reply{}}
 	h.cmd.Env = append(append(os.Environ(), hostEnv+"="+s.path("config.hcl"), "TMPDIR="+tempDir()), env...)
 	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, smallDiskEnv+"=") }) {
 		h.cmd.SysProcAttr = ownMounts()
@@ -262,6 +263,12 @@ func (h *remote) provider(name string) host.ProviderStatus {
 	}
 	h.t.Fatalf("there is no provider %q", name)
 	return host.ProviderStatus{}
+}
+
+// plugin is the state of the place's provider.
+func (h *remote) plugin() host.ProviderStatus {
+	h.t.Helper()
+	return h.provider(h.s.on.name())
 }
 
 // ended waits until a session has ended and returns it.

@@ -49,10 +49,10 @@ func parseScrape(t testing.TB, text string) scrape {
 	return s
 }
 
-// lists is how many complete lists of the Docker provider were compared so far.
+// lists is how many complete lists of the place's provider were compared so far.
 func (h *remote) lists() float64 {
 	h.t.Helper()
-	return h.scrape()[`sandbox_runtime_operation_duration_seconds_count{operation="list_active",provider="docker",result="listed"}`]
+	return h.scrape()[h.operations("list_active", "listed")]
 }
 
 // awaitLists waits for n more complete lists.

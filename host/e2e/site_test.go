@@ -21,6 +21,7 @@ type site struct {
 	t     testing.TB
 	dir   string
 	owner string
+	on    backend
 }
 
 var sites atomic.Int64
@@ -29,13 +30,10 @@ var sites atomic.Int64
 // test.
 func newSite(t testing.TB) *site {
 	t.Helper()
-	needDocker(t)
-	s := bareSite(t)
-	t.Cleanup(func() { removeOwned(t, world.api, s.owners()...) })
-	return s
+	return dockerKind.site(t)
 }
 
-// bareSite makes a place without a daemon.
+// bareSite makes a place that has no sandboxes behind Berth's back.
 func bareSite(t testing.TB) *site {
 	t.Helper()
 	n := sites.Add(1)
@@ -45,6 +43,7 @@ func bareSite(t testing.TB) *site {
 			t.Fatal(err)
 		}
 	}
+	s.on = &onDocker{s}
 	t.Cleanup(func() {
 		if err := os.RemoveAll(s.dir); err != nil {
 			t.Error(err)
@@ -70,11 +69,11 @@ func (s *site) owners() []string {
 type settings struct {
 	top       map[string]string // of the file; "" leaves one out
 	lifecycle map[string]string
-	docker    string            // more lines in provider "docker"
+	provider  string            // more lines in the provider's block
 	template  map[string]string // of template "default"; "" leaves one out
 	blocks    string            // more blocks in it
 	more      string            // more blocks in the file
-	noDocker  bool              // no provider "docker" and no template
+	noDocker  bool              // not the place's provider and no template
 	bare      bool              // template "default" has no mounts, and is ready when it runs
 }
 
@@ -90,8 +89,8 @@ func (s *site) configure(c settings) *site {
 		"sweep_interval": `"2s"`, "stop_grace": `"2s"`, "create_timeout": `"1m"`,
 	}, c.lifecycle) + "}\n"
 	if !c.noDocker {
-		text += "provider \"docker\" {\n  config {\n    pull = \"never\"\n  }\n" + c.docker + "\n}\n"
-		text += "template \"default\" {\n" + attributes(usual(), c.template) + c.blocks
+		text += s.on.block(c.provider)
+		text += "template \"default\" {\n" + attributes(s.on.usual(), c.template) + s.on.needed() + c.blocks
 		if !c.bare {
 			text += s.mounts()
 		}
@@ -101,16 +100,9 @@ func (s *site) configure(c settings) *site {
 	return s
 }
 
-// usual are the attributes of a template that works.
-func usual() map[string]string {
-	return map[string]string{
-		"provider": `"docker"`, "image": quote(world.image), "network": quote(world.network), "port": "8000", "ttl": `"5m"`,
-	}
-}
-
 // variant is one more template, like the usual one but for what is given.
 func (s *site) variant(name string, template map[string]string, blocks string) string {
-	return "template " + quote(name) + " {\n" + attributes(usual(), template) + blocks + "}\n"
+	return "template " + quote(name) + " {\n" + attributes(s.on.usual(), template) + s.on.needed() + blocks + "}\n"
 }
 
 // mounts are the four of a deployment.

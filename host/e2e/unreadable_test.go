@@ -56,3 +56,36 @@ func TestPromise2_UnreadableGoesAtItsLeasesDeadline(t *testing.T) {
 		t.Errorf("it ended: %+v", *e.Ended)
 	}
 }
+
+// The same of a sandbox of processes, whose record is what can't be read.
+func TestPromise2_UnreadableRecordGoesAtItsLeasesDeadline(t *testing.T) {
+	t.Parallel()
+	s := processKind.site(t)
+	h := s.configure(settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`}}).start().ready()
+	v := h.lives(10 * time.Second)
+	h.kill9(s)
+	path := filepath.Join(s.path("process/sandboxes"), v.SandboxID[:strings.LastIndexByte(v.SandboxID, '.')], "record.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), `"expires_at":"`)
+	deadline, _, _ := strings.Cut(rest, `"`)
+	if deadline == "" {
+		t.Fatalf("no deadline in %s", text)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), deadline, "tomorrow")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	h = s.start().ready()
+	await(t, patience, "the plugin says which sandbox it leaves out", func() bool {
+		_, said, _ := strings.Cut(h.logs.String(), `msg="a sandbox's record can't be read; it is left out"`)
+		return strings.Contains(said, v.SandboxID)
+	})
+	holds(t, v.ExpiresAt, "the session and its sandbox are there", func() bool { return s.inspect(v.SandboxID).running && len(h.list()) == 1 })
+	e := h.ended(v.ID, lateness)
+	if e.Ended.Reason != host.ReasonExpired || e.Ended.At.Before(v.ExpiresAt) || !s.gone(v.SandboxID) {
+		t.Errorf("it ended: %+v", *e.Ended)
+	}
+}

@@ -17,7 +17,7 @@ import (
 	"github.com/berth-dev/berth/host"
 )
 
-// newer builds berth and the Docker provider once more, as another build: the text differs
+// newer builds berth and the place's provider once more, as another build: the text differs
 // from the first one's in its build id.
 func newer(t *testing.T, s *site) string {
 	t.Helper()
@@ -25,11 +25,12 @@ func newer(t *testing.T, s *site) string {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	plugin := "berth-provider-" + s.on.name()
 	flags := []string{"GOFLAGS=-ldflags=-buildid=newer"}
-	if err := build(t.Context(), bin+"/", flags, "./host/cmd/berth", "./plugins/docker/cmd/berth-provider-docker"); err != nil {
+	if err := build(t.Context(), bin+"/", flags, "./host/cmd/berth", "./plugins/"+s.on.name()+"/cmd/"+plugin); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"berth", "berth-provider-docker"} {
+	for _, name := range []string{"berth", plugin} {
 		was, err := os.ReadFile(filepath.Join(world.bin, name))
 		is, err2 := os.ReadFile(filepath.Join(bin, name))
 		if err != nil || err2 != nil || bytes.Equal(was, is) {
@@ -42,14 +43,16 @@ func newer(t *testing.T, s *site) string {
 // The next version of host and plugin takes over what runs: nothing is started anew, every
 // deadline holds, and is extended by the new one. The version before does too, as long as
 // the store is of a form that it knows.
-func TestUpgrade(t *testing.T) {
+func TestUpgrade(t *testing.T) { onEach(t, upgrade) }
+
+func upgrade(t *testing.T, on kind) {
 	for name, end := range map[string]func(*deployed, *site){
 		"SIGTERM": func(d *deployed, _ *site) { d.terminate() },
 		"kill -9": (*deployed).kill9,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t).configure(settings{})
+			s := on.site(t).configure(settings{})
 			bin := newer(t, s)
 			d := s.serve(world.bin)
 			brief := chat()
@@ -68,7 +71,7 @@ func TestUpgrade(t *testing.T) {
 			}
 			started := map[string]string{}
 			for _, v := range list {
-				started[v.SandboxID] = inspect(t, v.SandboxID).State.StartedAt
+				started[v.SandboxID] = s.inspect(v.SandboxID).started
 			}
 			end(d, s)
 
@@ -97,7 +100,7 @@ func TestUpgrade(t *testing.T) {
 				}
 			}
 			if n := len(s.sandboxes()); n != 0 {
-				t.Errorf("%d containers are left", n)
+				t.Errorf("%d sandboxes are left", n)
 			}
 		})
 	}
@@ -110,11 +113,11 @@ func wantFound(t *testing.T, s *site, d *deployed, list []host.Session, started 
 		d.asIs(v)
 	}
 	if n := len(s.sandboxes()); n != len(list) {
-		t.Errorf("%d containers, want %d", n, len(list))
+		t.Errorf("%d sandboxes, want %d", n, len(list))
 	}
 	for id, at := range started {
-		if now := inspect(t, id).State; now.StartedAt != at || !now.Running {
-			t.Errorf("container %s was started at %s, and is %+v", id, at, now)
+		if now := s.inspect(id); now.started != at || !now.running {
+			t.Errorf("sandbox %s was started at %s, and is %+v", id, at, now)
 		}
 	}
 	for _, v := range list {
@@ -126,9 +129,10 @@ func wantFound(t *testing.T, s *site, d *deployed, list []host.Session, started 
 
 // A store of a newer form is refused by a host that does not know it: it says so, ends with
 // 1, and touches neither the store nor a sandbox.
-func TestDowngradeOfANewerStoreIsRefused(t *testing.T) {
-	t.Parallel()
-	s := newSite(t).configure(settings{})
+func TestDowngradeOfANewerStoreIsRefused(t *testing.T) { onEach(t, downgradeOfANewerStoreIsRefused) }
+
+func downgradeOfANewerStoreIsRefused(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
 	d := s.serve(world.bin)
 	v := d.made(chat())
 	d.terminate()

@@ -166,7 +166,10 @@ func TestAhead(t *testing.T) {
 				return threadsOutside(t, run.Init, b.rec.Cgroups) == 0
 			})
 		}
-		files[i] = filesOf(t, run.Init)
+		await(t, "the init without the files by which it joined them", func() bool {
+			files[i] = filesOf(t, run.Init)
+			return !slices.ContainsFunc(files[i], func(name string) bool { return strings.HasSuffix(name, "/tasks") })
+		})
 		r.delete(s)
 	}
 	if want := []string{"/dev/null", "pipe", "pipe"}; !slices.Equal(commandFiles[0], want) || !slices.Equal(commandFiles[1], want) {

@@ -130,6 +130,43 @@ func TestUnreadable(t *testing.T) {
 	r.nothingLeft(t)
 }
 
+// A sandbox whose record can't be read any more is still found by its id, and not by that of
+// another incarnation; where the id can't be read either, by every id of its name.
+func TestUnreadableByItsID(t *testing.T) {
+	r := newRig(t, Config{})
+	for name, c := range map[string]struct {
+		old, new string
+		another  bool // the id of another incarnation finds it
+	}{
+		"deadline": {`"expires_at":"2`, `"expires_at":"x`, false},
+		"all":      {`{`, ``, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := r.create(r.newSpec()).Sandbox
+			path := filepath.Join(r.dir.box(s.Name), "record.json")
+			text, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path, []byte(strings.Replace(string(text), c.old, c.new, 1)), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := r.Get(t.Context(), provider.Ref{ID: s.ID}); err != nil || got.ID != s.ID || got.Unreadable == "" || got.State != provider.StateRunning {
+				t.Errorf("Get = %+v, %v", got, err)
+			}
+			if _, err := r.Get(t.Context(), provider.Ref{ID: s.Name + ".000000000000"}); (err == nil) != c.another {
+				t.Errorf("Get of another incarnation: %v", err)
+			}
+			fence := fenceOf(s)
+			fence.Adopted = c.another // nobody can tell whose it is
+			if d, err := r.Delete(t.Context(), provider.DeleteRequest{ID: s.ID, Fence: fence}); err != nil || d.Outcome != provider.OutcomeDeleted {
+				t.Errorf("Delete = %+v, %v", d, err)
+			}
+			r.nothingLeft(t)
+		})
+	}
+}
+
 // What is wrong with settings is told with the field, the value and the remedy.
 func TestValidate(t *testing.T) {
 	found := validate(Config{StateDir: "x", Root: []string{"/", "/proc"}, Cgroup: "../x", Allow: []string{"all"}, Log: LogConfig{MaxSize: 1, MaxFiles: 101}},

@@ -169,7 +169,9 @@ func (b *box) sandbox(exits bool) provider.Sandbox {
 		CreatedAt: r.MadeAt, ExpiresAt: r.ExpiresAt, VolumeHostPath: r.VolumeHostPath,
 	}
 	if b.unreadable != nil {
-		s.ID = filepath.Base(b.dir)
+		if !strings.HasPrefix(s.ID, s.Name+".") {
+			s.ID = s.Name
+		}
 		s.Unreadable = b.unreadable.Error()
 	}
 	if s.State == provider.StateRunning && r.EndpointPort != 0 {
@@ -202,8 +204,8 @@ func bootID() string {
 	return strings.TrimSpace(string(b))
 }
 
-// find looks for a sandbox by its id. One whose record can't be read has its directory's
-// name for an id.
+// find looks for a sandbox by its id. One whose record can't be read, not even for the id,
+// has its directory's name for one, and is found by every id of that name.
 func (d *stateDir) find(id string) (*box, error) {
 	names := []string{id}
 	if i := strings.LastIndexByte(id, '.'); i > 0 {
@@ -217,7 +219,12 @@ func (d *stateDir) find(id string) (*box, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b.unreadable == nil && b.rec.ID == id || b.unreadable != nil && name == id {
+		switch {
+		case b.rec.ID == id || name == id && b.unreadable != nil:
+			return b, nil
+		case b.unreadable != nil && !strings.HasPrefix(b.rec.ID, name+"."):
+			// It may be the one: to say that there is none would end what runs.
+			b.rec.ID = id
 			return b, nil
 		}
 	}
