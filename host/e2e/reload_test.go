@@ -178,17 +178,6 @@ func reloadOfABadFile(t *testing.T, on kind) {
 	}
 }
 
-// inspectEnv is the environment that a session's container was given.
-func inspectEnv(t testing.TB, v host.Session) map[string]string {
-	t.Helper()
-	env := map[string]string{}
-	for _, e := range inspect(t, v.SandboxID).Config.Env {
-		key, value, _ := strings.Cut(e, "=")
-		env[key] = value
-	}
-	return env
-}
-
 // grep keeps the lines with a word.
 func grep(text, word string) string {
 	var kept []string

@@ -49,7 +49,7 @@ func (p *Provider) startBlank(kind stage.Blank) (*blank, error) {
 	b := &blank{kind: kind, socket: os.NewFile(uintptr(pair[0]), "shim")}
 	var pidfd int
 	_, err = syscall.ForkExec(exe, []string{stage.ShimName, stage.Nameless}, &syscall.ProcAttr{
-		Dir: "/", Env: []string{"GOMAXPROCS=1"}, Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])},
+		Dir: "/", Env: stage.Environment(), Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])},
 		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}})
 	if err == nil {
 		b.shim, err = newShimProcess(pidfd)

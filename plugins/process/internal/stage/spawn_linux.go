@@ -97,7 +97,7 @@ func (s *shim) startInit() (*child, error) {
 	theirs.keep(null)
 	files := []uintptr{uintptr(null), uintptr(outW), uintptr(errW), uintptr(theirSocket), uintptr(theirControl)}
 	s.init, err = syscall.ForkExec("/proc/self/exe", []string{InitName, Nameless}, &syscall.ProcAttr{
-		Dir: "/", Env: []string{"GOMAXPROCS=1", "GOGC=off"}, Files: files, Sys: s.blank.namespaces()})
+		Dir: "/", Env: append(Environment(), "GOGC=off"), Files: files, Sys: s.blank.namespaces()})
 	if err != nil {
 		return fail(fmt.Errorf("the namespaces can't be made: %w", err))
 	}
@@ -202,3 +202,12 @@ var errNoInit = errors.New("the sandbox's init ended before the command ran")
 
 // started is what an init says when the command runs.
 const started = "started"
+
+// Environment is all that a shim is given of one: settings of its Go runtime.
+func Environment() []string {
+	env := []string{"GOMAXPROCS=1"}
+	if raceSetting != "" {
+		env = append(env, raceSetting)
+	}
+	return env
+}
