@@ -133,7 +133,7 @@ func TestPromise4_PausedIsNotEnded(t *testing.T) { onEach(t, pausedIsNotEnded) }
 func pausedIsNotEnded(t *testing.T, on kind) {
 	s := on.site(t).configure(settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`, "stop_grace": `"1s"`}})
 	h := s.start().ready()
-	v := h.lives(7 * time.Second)
+	v := h.lives(10 * time.Second)
 	s.on.freeze(v.SandboxID)
 	holds(t, v.ExpiresAt.Add(-2*time.Second), "the session runs and its sandbox is frozen", func() bool {
 		return h.get(v.ID).Status == host.StatusRunning && s.inspect(v.SandboxID).frozen

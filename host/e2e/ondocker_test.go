@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,7 +76,14 @@ func (d *onDocker) remove(id string) {
 
 func (d *onDocker) freeze(id string) {
 	d.s.t.Helper()
-	d.must(world.api.ContainerPause(d.s.t.Context(), id))
+	for end := time.Now().Add(patience); ; {
+		err := world.api.ContainerPause(d.s.t.Context(), id)
+		// On cgroup v1 runc gives up on a container that is busy, on a busy machine.
+		if err == nil || !strings.Contains(err.Error(), "unable to freeze") || time.Now().After(end) {
+			d.must(err)
+			return
+		}
+	}
 }
 
 func (d *onDocker) thaw(id string) {
