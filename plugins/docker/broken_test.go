@@ -258,9 +258,9 @@ func TestStopAndDeleteDaemonError(t *testing.T) {
 			}
 			span := r.span(test.span)
 			wantFailedSpan(t, span, codeStop, "the shim is stuck")
-			want := map[string]string{attrContainerID: id, attrResult: resultError}
+			want := map[string]string{"container.id": id, "sandbox.result": "error"}
 			if test.ids {
-				want[attrSessionID], want[attrChatID] = spec.SessionID, spec.ChatID
+				want["session.id"], want["chat.id"] = spec.SessionID, spec.ChatID
 			}
 			if got := attributes(span.Attributes()); !maps.Equal(got, want) {
 				t.Errorf("the span has %v, want %v", got, want)

@@ -7,29 +7,29 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/spans"
 )
 
 // Create makes and starts the container of spec; see [provider.Provider].
 func (p *Provider) Create(ctx context.Context, spec provider.Spec) (provider.Created, error) {
-	ctx, span := p.startSpan(ctx, spanCreate,
-		attribute.String(attrChatID, spec.ChatID), attribute.String(attrSessionID, spec.SessionID))
+	ctx, span := spans.Start(ctx, p.tracer, spanCreate,
+		spans.ChatID.String(spec.ChatID), spans.SessionID.String(spec.SessionID))
 	created, id, err := p.create(ctx, spec)
 	if id != "" {
-		span.SetAttributes(attribute.String(attrContainerID, id))
+		span.SetAttributes(attrContainerID.String(id))
 	}
 	if err != nil {
 		err = p.failure(ctx, "create", spec.SessionID, codeStart,
 			"sandbox of chat "+spec.ChatID+" did not start", err)
 		p.log.WarnContext(ctx, "create failed", "code", codeStart, "class", string(provider.ClassOf(err)),
 			"session_id", spec.SessionID, "chat_id", spec.ChatID, "container_id", id, "error", err)
-		endSpan(span, "", err)
+		spans.End(span, "", err)
 		return provider.Created{}, err
 	}
-	endSpan(span, string(provider.OutcomeCreated), nil) // adopted counts as created
+	spans.End(span, string(provider.OutcomeCreated), nil) // adopted counts as created
 	return created, nil
 }
 

@@ -5,15 +5,15 @@ import (
 	"fmt"
 
 	cerrdefs "github.com/containerd/errdefs"
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/spans"
 )
 
 // Delete removes the container by force, at once; see [provider.Provider].
 func (p *Provider) Delete(ctx context.Context, req provider.DeleteRequest) (provider.Deleted, error) {
-	ctx, span := p.startSpan(ctx, spanDelete, attribute.String(attrContainerID, req.ID))
+	ctx, span := spans.Start(ctx, p.tracer, spanDelete, attrContainerID.String(req.ID))
 	deleted := provider.Deleted{Outcome: provider.OutcomeDeleted}
 	err := p.delete(ctx, req)
 	switch {
@@ -25,7 +25,7 @@ func (p *Provider) Delete(ctx context.Context, req provider.DeleteRequest) (prov
 		p.log.WarnContext(ctx, "delete failed", "code", codeStop, "class", string(provider.ClassOf(err)),
 			"container_id", req.ID, "error", err)
 	}
-	endSpan(span, string(deleted.Outcome), err)
+	spans.End(span, string(deleted.Outcome), err)
 	return deleted, err
 }
 

@@ -5,15 +5,15 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/spans"
 )
 
 // List observes every container that bears all six labels, in one call of the daemon;
 // see [provider.Provider].
 func (p *Provider) List(ctx context.Context, yield func(provider.Sandbox) error) (provider.ListSummary, error) {
-	ctx, span := p.startSpan(ctx, spanList)
+	ctx, span := spans.Start(ctx, p.tracer, spanList)
 	var stop error // yield's
 	summary, active, err := p.list(ctx, func(s provider.Sandbox) error {
 		stop = yield(s)
@@ -26,9 +26,9 @@ func (p *Provider) List(ctx context.Context, yield func(provider.Sandbox) error)
 		p.log.WarnContext(ctx, "list failed", "code", codeList, "class", string(provider.ClassOf(err)), "error", err)
 		summary = provider.ListSummary{}
 	} else {
-		span.SetAttributes(attribute.Int(attrContainerCount, summary.Total), attribute.Int(attrActiveCount, active))
+		span.SetAttributes(attrContainerCount.Int(summary.Total), spans.ActiveCount.Int(active))
 	}
-	endSpan(span, resultListed, err)
+	spans.End(span, spans.Listed, err)
 	return summary, err
 }
 

@@ -157,7 +157,7 @@ func TestListSpan(t *testing.T) {
 	if err != nil || summary.Total != 5 || len(summary.Unreadable) != 1 || yielded != 4 {
 		t.Errorf("%d were listed, summary %+v, %v; want 4 of 5, and 1 unreadable", yielded, summary, err)
 	}
-	want := map[string]string{attrResult: resultListed, attrContainerCount: "5", attrActiveCount: "2"}
+	want := map[string]string{"sandbox.result": "listed", "sandbox.container_count": "5", "sandbox.active_count": "2"}
 	if got := attributes(r.span(spanList).Attributes()); !maps.Equal(got, want) {
 		t.Errorf("attributes %v, want %v", got, want)
 	}

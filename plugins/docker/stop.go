@@ -6,17 +6,17 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/spans"
 )
 
 // Stop ends what runs in the container and keeps the container; see
 // [provider.Provider]. Docker counts the grace in whole seconds: it is rounded up.
 func (p *Provider) Stop(ctx context.Context, req provider.StopRequest) (provider.Stopped, error) {
-	ctx, span := p.startSpan(ctx, spanStop, attribute.String(attrContainerID, req.ID))
+	ctx, span := spans.Start(ctx, p.tracer, spanStop, attrContainerID.String(req.ID))
 	stopped, err := p.stop(ctx, req, span)
 	switch {
 	case cerrdefs.IsNotFound(err):
@@ -26,7 +26,7 @@ func (p *Provider) Stop(ctx context.Context, req provider.StopRequest) (provider
 		p.log.WarnContext(ctx, "stop failed", "code", codeStop, "class", string(provider.ClassOf(err)),
 			"container_id", req.ID, "error", err)
 	}
-	endSpan(span, string(stopped.Outcome), err)
+	spans.End(span, string(stopped.Outcome), err)
 	return stopped, err
 }
 
@@ -37,7 +37,7 @@ func (p *Provider) stop(ctx context.Context, req provider.StopRequest, span trac
 		return provider.Stopped{}, err
 	}
 	labels := labelsOf(c)
-	span.SetAttributes(attribute.String(attrSessionID, labels[labelSessionID]), attribute.String(attrChatID, labels[labelChatID]))
+	span.SetAttributes(spans.SessionID.String(labels[labelSessionID]), spans.ChatID.String(labels[labelChatID]))
 	if err := checkFence(labels, req.Fence); err != nil {
 		return provider.Stopped{}, err
 	}

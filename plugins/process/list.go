@@ -9,14 +9,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"go.opentelemetry.io/otel/attribute"
-
 	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/spans"
 )
 
 // List observes every sandbox of the state directory; see [provider.Provider].
 func (p *Provider) List(ctx context.Context, yield func(provider.Sandbox) error) (provider.ListSummary, error) {
-	ctx, span := p.startSpan(ctx, spanList)
+	ctx, span := spans.Start(ctx, p.tracer, spanList)
 	var stop error // yield's
 	summary, active, err := p.list(ctx, func(s provider.Sandbox) error {
 		stop = yield(s)
@@ -29,9 +28,9 @@ func (p *Provider) List(ctx context.Context, yield func(provider.Sandbox) error)
 		p.log.WarnContext(ctx, "list failed", "code", codeList, "class", string(failed.Class), "error", failed)
 		summary, err = provider.ListSummary{}, failed
 	} else {
-		span.SetAttributes(attribute.Int(attrSandboxCount, summary.Total), attribute.Int(attrActiveCount, active))
+		span.SetAttributes(attrSandboxCount.Int(summary.Total), spans.ActiveCount.Int(active))
 	}
-	endSpan(span, resultListed, err)
+	spans.End(span, spans.Listed, err)
 	return summary, err
 }
 

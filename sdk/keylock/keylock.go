@@ -19,8 +19,12 @@ type turn struct {
 	users int
 }
 
-// Lock waits for its turn on key, or for ctx. It returns the function that ends the turn.
+// Lock waits for its turn on key, or for ctx, whose error it returns; a ctx that is done gets
+// no turn, also when the key is free. unlock ends the turn, and is called once.
 func (l *Lock) Lock(ctx context.Context, key string) (unlock func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	l.mu.Lock()
 	t := l.held[key]
 	if t == nil {

@@ -28,6 +28,9 @@ func TestLock(t *testing.T) {
 		if _, err := l.Lock(gone, "a"); !errors.Is(err, context.Canceled) {
 			t.Errorf("who has left gets %v", err)
 		}
+		if _, err := l.Lock(gone, "c"); !errors.Is(err, context.Canceled) {
+			t.Errorf("who has left gets a key that is free: %v", err)
+		}
 		got := false
 		go func() {
 			second, err := l.Lock(t.Context(), "a")

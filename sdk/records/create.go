@@ -37,7 +37,7 @@ func (p *Provider) Create(ctx context.Context, spec provider.Spec) (provider.Cre
 	if what, _ := p.opts.refused(spec.Network, spec.Mounts); what != "" {
 		return provider.Created{}, &provider.Error{Class: provider.Unsupported, Op: op, ID: spec.SessionID, Message: what}
 	}
-	unlock, err := p.names.lock(ctx, op, spec.Name)
+	unlock, err := p.turn(ctx, op, spec.Name)
 	if err != nil {
 		return provider.Created{}, err
 	}

@@ -52,7 +52,7 @@ func (p *Provider) Delete(ctx context.Context, req provider.DeleteRequest) (prov
 // fenced finds a sandbox, checks that it is the one that the caller means, and holds its
 // name. The entry is nil when there is none.
 func (p *Provider) fenced(ctx context.Context, op, id string, fence provider.Fence) (e *entry, unlock func(), err error) {
-	unlock, err = p.names.lock(ctx, op, nameOf(id))
+	unlock, err = p.turn(ctx, op, nameOf(id))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/berth-dev/berth/sdk/keylock"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -26,7 +27,7 @@ type Provider struct {
 	dir     string
 	runtime Runtime
 	opts    Options
-	names   locks
+	names   keylock.Lock
 
 	mu    sync.Mutex
 	found bool // the directory was there, with its identity: from then on it is never made
