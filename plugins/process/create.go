@@ -12,27 +12,28 @@ import (
 	"path/filepath"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-dev/berth/plugins/process/internal/stage"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/spans"
 )
 
 // Create makes the sandbox of spec and starts it; see [provider.Provider].
 func (p *Provider) Create(ctx context.Context, spec provider.Spec) (provider.Created, error) {
-	ctx, span := p.startSpan(ctx, spanCreate,
-		attribute.String(attrChatID, spec.ChatID), attribute.String(attrSessionID, spec.SessionID))
+	ctx, span := spans.Start(ctx, p.tracer, spanCreate,
+		spans.ChatID.String(spec.ChatID), spans.SessionID.String(spec.SessionID))
 	created, err := p.create(ctx, spec)
 	if err != nil {
 		err := failure(ctx, "create", spec.SessionID, codeStart, "sandbox of chat "+spec.ChatID+" did not start", err)
 		p.log.WarnContext(ctx, "create failed", "code", codeStart, "class", string(err.Class),
 			"session_id", spec.SessionID, "chat_id", spec.ChatID, "error", err)
-		endSpan(span, "", err)
+		spans.End(span, "", err)
 		return provider.Created{}, err
 	}
-	span.SetAttributes(attribute.String(attrSandboxID, created.Sandbox.ID))
-	endSpan(span, string(provider.OutcomeCreated), nil) // adopted counts as created
+	span.SetAttributes(attrSandboxID.String(created.Sandbox.ID))
+	spans.End(span, string(provider.OutcomeCreated), nil) // adopted counts as created
 	return created, nil
 }
 
@@ -52,6 +53,9 @@ func (p *Provider) create(ctx context.Context, spec provider.Spec) (provider.Cre
 		return none, err
 	}
 	defer unlock()
+	if err := crash.Point("process.create.planned"); err != nil {
+		return none, err
+	}
 	for remade := false; ; {
 		if err := ctx.Err(); err != nil {
 			return none, err
@@ -68,10 +72,21 @@ func (p *Provider) create(ctx context.Context, spec provider.Spec) (provider.Cre
 			return none, err
 		}
 		if adopted != nil {
+			if err := p.dir.still(identity); err != nil {
+				return none, err
+			}
 			return provider.Created{Outcome: provider.OutcomeAdopted, Sandbox: *adopted, Identity: identity}, nil
 		}
 	}
-	err = p.launch(ctx, plan)
+	if err = crash.Point("process.create.named"); err == nil {
+		err = p.launch(ctx, plan)
+	}
+	if err == nil {
+		err = crash.Point("process.create.started")
+	}
+	if err == nil { // before the sandbox is found there: it was made by a path
+		err = p.dir.still(identity)
+	}
 	var b *box
 	if err == nil {
 		b, err = look(plan.order.Dir)
@@ -81,6 +96,9 @@ func (p *Provider) create(ctx context.Context, spec provider.Spec) (provider.Cre
 	}
 	if err == nil {
 		err = p.confirm(ctx, spec, b)
+	}
+	if err == nil {
+		err = crash.Point("process.create.observed")
 	}
 	if err != nil {
 		return none, p.undo(ctx, plan, err)
@@ -118,6 +136,9 @@ func (p *Provider) claimOnce(plan *plan) error {
 		return err
 	}
 	err := p.stage(plan, staging)
+	if err == nil {
+		err = crash.Point("process.create.recorded")
+	}
 	if err == nil {
 		err = unix.Renameat2(unix.AT_FDCWD, staging, unix.AT_FDCWD, plan.order.Dir, unix.RENAME_NOREPLACE)
 	}
@@ -181,6 +202,9 @@ func (p *Provider) undo(ctx context.Context, plan *plan, cause error) error {
 	class := classOf(ctx, cause)
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoBound)
 	defer cancel()
+	if err := crash.Point("process.undo.removing"); err != nil {
+		return err
+	}
 	tail := p.logTail(plan.order.Dir, plan.order.LogFiles)
 	out := &provider.Error{Class: class, LogTail: tail, Err: cause}
 	if tail != "" {

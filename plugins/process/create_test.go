@@ -275,6 +275,53 @@ func mounting(source, target string) func(*provider.Spec) {
 	}
 }
 
+// waiting tells when somebody begins to wait for its end.
+type waiting struct {
+	context.Context
+	begun func()
+}
+
+func (w waiting) Done() <-chan struct{} {
+	w.begun()
+	return w.Context.Done()
+}
+
+// A create that meets another directory in the place of the one that it has begun with makes
+// nothing: its answer would name a backend where the sandbox is not.
+func TestCreateMeetsAnotherDirectory(t *testing.T) {
+	r := newRig(t, Config{})
+	spec := r.newSpec()
+	unlock, err := r.names.Lock(t.Context(), spec.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := make(chan struct{})
+	ctx := waiting{t.Context(), sync.OnceFunc(func() { close(begun) })}
+	failed := make(chan error)
+	go func() {
+		_, err := r.Create(ctx, spec)
+		failed <- err
+	}()
+	<-begun // it knows its backend, and waits for its turn
+	away := r.dir.path + ".away"
+	if err := os.Rename(r.dir.path, away); err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(away)
+	if _, err := r.Identity(t.Context()); err != nil { // it makes another one
+		t.Fatal(err)
+	}
+	unlock()
+	if err := <-failed; provider.ClassOf(err) != provider.Unavailable || !strings.Contains(err.Error(), "another state directory") {
+		t.Errorf("Create: %v", err)
+	}
+	for _, dir := range []string{r.dir.sandboxes, filepath.Join(away, dirSandboxes)} {
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s holds %v, %v", dir, left, err)
+		}
+	}
+}
+
 // An image is a directory that holds a root; what it lacks is not there.
 func TestImage(t *testing.T) {
 	r := newRig(t, Config{})

@@ -6,15 +6,15 @@ import (
 	"context"
 	"errors"
 
-	"go.opentelemetry.io/otel/attribute"
-
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/spans"
 )
 
 // Delete removes the sandbox by force, at once: its processes, namespaces and mounts, its
 // cgroups, its log and its record; see [provider.Provider].
 func (p *Provider) Delete(ctx context.Context, req provider.DeleteRequest) (provider.Deleted, error) {
-	ctx, span := p.startSpan(ctx, spanDelete, attribute.String(attrSandboxID, req.ID))
+	ctx, span := spans.Start(ctx, p.tracer, spanDelete, attrSandboxID.String(req.ID))
 	deleted := provider.Deleted{Outcome: provider.OutcomeDeleted}
 	err := ctx.Err()
 	var b *box
@@ -22,7 +22,13 @@ func (p *Provider) Delete(ctx context.Context, req provider.DeleteRequest) (prov
 		b, err = p.fenced(req.ID, req.Fence)
 	}
 	if err == nil {
+		err = crash.Point("process.delete.removing")
+	}
+	if err == nil {
 		err = p.remove(ctx, b.dir, req.ID)
+	}
+	if err == nil {
+		err = crash.Point("process.delete.removed")
 	}
 	switch {
 	case errors.Is(err, provider.NotFound):
@@ -32,6 +38,6 @@ func (p *Provider) Delete(ctx context.Context, req provider.DeleteRequest) (prov
 		p.log.WarnContext(ctx, "delete failed", "code", codeStop, "class", string(failed.Class), "sandbox_id", req.ID, "error", failed)
 		deleted, err = provider.Deleted{}, failed
 	}
-	endSpan(span, string(deleted.Outcome), err)
+	spans.End(span, string(deleted.Outcome), err)
 	return deleted, err
 }

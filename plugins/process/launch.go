@@ -14,6 +14,7 @@ import (
 
 	"github.com/berth-dev/berth/plugins/process/internal/cgroup"
 	"github.com/berth-dev/berth/plugins/process/internal/stage"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -39,6 +40,10 @@ func (p *Provider) launch(ctx context.Context, plan *plan) error {
 			b.end()
 			return fmt.Errorf("cgroup: %w", err)
 		}
+	}
+	if err := crash.Point("process.create.grouped"); err != nil {
+		b.end()
+		return err
 	}
 	err := b.give(ctx, plan)
 	if err != nil && early && ctx.Err() == nil && !begun(o.Dir) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/berth-dev/berth/plugins/process/internal/stage"
 	"github.com/berth-dev/berth/sdk/provider"
 )
@@ -111,6 +113,38 @@ func TestShimKilled(t *testing.T) {
 	})
 	r.delete(s)
 	r.nothingLeft(t)
+}
+
+// A stop that finds the shim killed just now returns when the sandbox runs no more, which is
+// a moment later.
+func TestStopAfterShimKilled(t *testing.T) {
+	r := newRig(t, Config{})
+	for range 20 {
+		s := r.create(r.newSpec()).Sandbox
+		b, err := r.dir.find(s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		init, err := unix.PidfdOpen(b.run.Init, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shim, err := b.shim()
+		if err != nil || shim == nil {
+			t.Fatal(shim, err)
+		}
+		shim.signal(unix.SIGKILL)
+		shim.close()
+		if _, err := r.Stop(t.Context(), provider.StopRequest{ID: s.ID, Fence: fenceOf(s)}); err != nil {
+			t.Fatal(err)
+		}
+		ended := []unix.PollFd{{Fd: int32(init), Events: unix.POLLIN}}
+		if n, err := unix.Poll(ended, 0); n != 1 || err != nil {
+			t.Errorf("it is stopped, and its init runs: %d, %v", n, err)
+		}
+		unix.Close(init)
+		r.delete(s)
+	}
 }
 
 // A sandbox is gone without a trace: processes, mounts, cgroups, files, descriptors.

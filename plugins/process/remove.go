@@ -16,6 +16,7 @@ import (
 
 	"github.com/berth-dev/berth/plugins/process/internal/cgroup"
 	"github.com/berth-dev/berth/plugins/process/internal/stage"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -58,6 +59,9 @@ func (p *Provider) remove(ctx context.Context, dir, id string) error {
 	if b.unreadable == nil && after.ID != id {
 		return errGone
 	}
+	if err := crash.Point("process.remove.killed"); err != nil {
+		return err
+	}
 	// The directory goes last: until then the sandbox is listed, and the delete can be
 	// asked for again.
 	groups := b.rec.Cgroups
@@ -67,11 +71,17 @@ func (p *Provider) remove(ctx context.Context, dir, id string) error {
 	if err := cgroup.Remove(ctx, groups); err != nil {
 		return err
 	}
+	if err := crash.Point("process.remove.ungrouped"); err != nil {
+		return err
+	}
 	dead := filepath.Join(p.dir.sandboxes, prefixDead+randomHex(8))
 	if err := os.Rename(dir, dead); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return errGone
 		}
+		return err
+	}
+	if err := crash.Point("process.remove.unnamed"); err != nil {
 		return err
 	}
 	p.watched.tell(provider.Event{SandboxID: id, SessionID: b.rec.SessionID, Kind: provider.EventRemoved, At: time.Now().UTC()})
@@ -96,9 +106,17 @@ func look2(dir string, lock *os.File) (record, error) {
 	return r, nil
 }
 
-// kill ends all of a sandbox and returns when its shim has ended. The shim does it; one
-// that doesn't is killed, and the kernel then kills the sandbox.
+// kill ends all of a sandbox and returns when it runs no more.
 func (p *Provider) kill(ctx context.Context, b *box) error {
+	if err := p.killShim(ctx, b); err != nil {
+		return err
+	}
+	return b.awaitInit(ctx)
+}
+
+// killShim has the shim end the sandbox and itself. One that doesn't is killed, and the
+// kernel then kills the sandbox.
+func (p *Provider) killShim(ctx context.Context, b *box) error {
 	for wait := time.Millisecond; b.held && b.run.Shim == 0; wait = min(2*wait, 20*time.Millisecond) {
 		// It is being made by somebody who has not come to the shim yet.
 		if err := pause(ctx, wait); err != nil {
@@ -151,9 +169,13 @@ func (p *Provider) sweep() {
 // sweepOne removes a directory that nobody makes or removes any more. Whose maker has not
 // taken the lock yet loses it, and begins anew.
 func (p *Provider) sweepOne(name string) {
+	if !strings.HasPrefix(name, ".") {
+		return
+	}
 	path := filepath.Join(p.dir.sandboxes, name)
-	var err error
+	err := crash.Point("process.sweep.removing")
 	switch {
+	case err != nil:
 	case strings.HasPrefix(name, prefixDead):
 		err = os.RemoveAll(path)
 	case strings.HasPrefix(name, prefixNew):

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -42,6 +43,9 @@ func (p *Provider) settle(ctx context.Context, spec provider.Spec, remade *bool)
 		if *remade {
 			return nil, refusal(provider.Conflict,
 				fmt.Sprintf("sandbox %s of this request does not run (%s), and was made anew once already", s.ID, s.State))
+		}
+		if err := crash.Point("process.conflict.removing"); err != nil {
+			return nil, err
 		}
 		*remade = true
 		p.log.InfoContext(ctx, "removing a sandbox that does not run, to make it anew",

@@ -5,11 +5,17 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/berth-dev/berth/plugins/process/internal/stage"
 )
 
 // shimProcess is a shim that is held by a descriptor: it can be signalled and waited for,
@@ -36,6 +42,52 @@ func (b *box) shim() (*shimProcess, error) {
 		return nil, nil
 	}
 	return s, nil
+}
+
+// awaitInit returns when a sandbox whose shim has ended runs no more. One that was killed
+// leaves it to the kernel to kill the init and all of its namespace, which takes a moment.
+func (b *box) awaitInit(ctx context.Context) error {
+	if b.run.Init == 0 {
+		return nil
+	}
+	fd, err := unix.PidfdOpen(b.run.Init, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	init, err := newShimProcess(fd)
+	if err != nil {
+		return err
+	}
+	defer init.close()
+	// The pid may be another's by now. An init whose shim lives does not end, whosever it is;
+	// one without a shim is about to.
+	name, parent := nameAndParent(b.run.Init)
+	if name != stage.InitComm {
+		return nil
+	}
+	if of, _ := nameAndParent(parent); of == stage.ShimComm {
+		if held, err := isHeld(filepath.Join(b.dir, stage.FileLock)); parent != b.run.Shim || held || err != nil {
+			return nil
+		}
+	}
+	return init.await(ctx)
+}
+
+// nameAndParent are what proc_pid_stat(5) tells of a process; "" for one that is gone.
+func nameAndParent(pid int) (name string, parent int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(text), "(")
+	end := strings.LastIndexByte(rest, ')')
+	if end < 0 {
+		return "", 0
+	}
+	if f := strings.Fields(rest[end+1:]); len(f) > 1 {
+		parent, _ = strconv.Atoi(f[1])
+	}
+	return rest[:end], parent
 }
 
 // newShimProcess takes a pidfd over. Its readiness is watched by the runtime's poller, so

@@ -132,6 +132,16 @@ func (d *stateDir) identity() (string, error) {
 	return hex.EncodeToString(mac.Sum(nil)[:16]), nil
 }
 
+// still is nil as long as the directory is the one of that identity. Another may have been
+// put into its place in the middle of a verb.
+func (d *stateDir) still(identity string) error {
+	now, err := d.identity()
+	if err == nil && now != identity {
+		err = refusal(provider.Unavailable, "another state directory was put into the place of this one meanwhile")
+	}
+	return err
+}
+
 // ownID reads the id that is kept in the directory, and makes it where there is none. One
 // that is damaged is an error: another in its place would make every sandbox a stranger's.
 func (d *stateDir) ownID() ([]byte, error) {

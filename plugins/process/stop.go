@@ -6,18 +6,19 @@ import (
 	"context"
 	"errors"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/berth-dev/berth/plugins/process/internal/stage"
+	"github.com/berth-dev/berth/sdk/crash"
 	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/spans"
 )
 
 // Stop ends what runs in the sandbox and keeps its record and log; see
 // [provider.Provider]. The command gets SIGTERM; when it has ended, or the grace has
 // passed, all that is left is killed.
 func (p *Provider) Stop(ctx context.Context, req provider.StopRequest) (provider.Stopped, error) {
-	ctx, span := p.startSpan(ctx, spanStop, attribute.String(attrSandboxID, req.ID))
+	ctx, span := spans.Start(ctx, p.tracer, spanStop, attrSandboxID.String(req.ID))
 	stopped, err := p.stop(ctx, req, span)
 	switch {
 	case errors.Is(err, provider.NotFound):
@@ -27,7 +28,7 @@ func (p *Provider) Stop(ctx context.Context, req provider.StopRequest) (provider
 		p.log.WarnContext(ctx, "stop failed", "code", codeStop, "class", string(failed.Class), "sandbox_id", req.ID, "error", failed)
 		stopped, err = provider.Stopped{}, failed
 	}
-	endSpan(span, string(stopped.Outcome), err)
+	spans.End(span, string(stopped.Outcome), err)
 	return stopped, err
 }
 
@@ -36,7 +37,10 @@ func (p *Provider) stop(ctx context.Context, req provider.StopRequest, span trac
 	if err != nil {
 		return provider.Stopped{}, err
 	}
-	span.SetAttributes(attribute.String(attrSessionID, b.rec.SessionID), attribute.String(attrChatID, b.rec.ChatID))
+	span.SetAttributes(spans.SessionID.String(b.rec.SessionID), spans.ChatID.String(b.rec.ChatID))
+	if err := crash.Point("process.stop.sending"); err != nil {
+		return provider.Stopped{}, err
+	}
 	if b.held && b.run.Up && req.Grace > 0 {
 		if err := b.term(ctx, req); err != nil {
 			return provider.Stopped{}, err
@@ -45,13 +49,14 @@ func (p *Provider) stop(ctx context.Context, req provider.StopRequest, span trac
 			return provider.Stopped{}, err
 		}
 	}
-	if b.held {
-		if err := p.kill(ctx, b); err != nil {
-			return provider.Stopped{}, err
-		}
-		if b, err = p.fenced(req.ID, req.Fence); err != nil {
-			return provider.Stopped{}, err
-		}
+	if err := p.kill(ctx, b); err != nil {
+		return provider.Stopped{}, err
+	}
+	if b, err = p.fenced(req.ID, req.Fence); err != nil {
+		return provider.Stopped{}, err
+	}
+	if err := crash.Point("process.stop.stopped"); err != nil {
+		return provider.Stopped{}, err
 	}
 	return provider.Stopped{Outcome: provider.OutcomeStopped, Exit: b.ended()}, nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func runInit() int {
-	setName("berth-init")
+	setName(InitComm)
 	runtime.LockOSThread() // what is dropped for the command, is dropped on this thread
 	unix.CloseOnExec(initSocket)
 	unix.CloseOnExec(initControl)

@@ -39,6 +39,12 @@ const (
 	InitName = "berth-process-init"
 )
 
+// What the kernel calls the two.
+const (
+	ShimComm = "berth-shim"
+	InitComm = "berth-init"
+)
+
 // The signals that a shim takes.
 const (
 	SignalTerm = syscall.SIGTERM // ask the command to end

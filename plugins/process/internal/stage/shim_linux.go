@@ -33,7 +33,7 @@ type shim struct {
 }
 
 func runShim() (code int) {
-	setName("berth-shim")
+	setName(ShimComm)
 	// Neither its socket, nor what the plugin may have inherited, goes to a sandbox.
 	if err := unix.CloseRange(ShimSocket, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return 1
