@@ -28,7 +28,8 @@ func (e *Engine) adoptable(b *backend, sb provider.Sandbox) bool {
 }
 
 // adoptAll takes over the sandboxes that judgeOthers has found to be adoptable. Which
-// backend they are on is asked once; without an answer the next sweep tries again.
+// backend they are on is asked once; without an answer, or when it is another than that of
+// the living sessions, the next sweep tries again.
 func (e *Engine) adoptAll(ctx context.Context, b *backend, p provider.Provider, found []provider.Sandbox) {
 	if len(found) == 0 {
 		return
@@ -37,6 +38,13 @@ func (e *Engine) adoptAll(ctx context.Context, b *backend, p provider.Provider, 
 	if err != nil || identity == "" {
 		e.log.Warn("sandboxes can't be adopted yet: their backend does not say who it is", "provider", b.name, "sandboxes", len(found), "err", err)
 		return
+	}
+	for _, other := range e.Identities(b.name) {
+		if other != identity {
+			e.log.Warn("sandboxes are not adopted: the backend that has them is not that of the sessions", "provider", b.name,
+				"sandboxes", len(found), "backend", identity, "sessions_on", other)
+			return
+		}
 	}
 	for _, sb := range found {
 		e.adopt(b, sb, identity)

@@ -1,6 +1,8 @@
 package lifecycle_test
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,6 +208,48 @@ func TestAdoptWaitsForTheIdentity(t *testing.T) {
 		w.orphans("adopted")
 		w.status(id1, lifecycle.StatusRunning)
 		w.boxes(1)
+	})
+}
+
+// What another backend has in the place of the one that holds the sessions is not adopted: the
+// sessions would be on two backends, and neither could serve them.
+func TestAdoptsNothingOfAnotherBackend(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.create(id1)
+		w.adopt = map[string][]string{"mem": {"old-host"}}
+		w.restart()
+		w.mem.SetIdentity("B") // nobody has noticed yet
+		w.mem.Put(provider.Sandbox{Owner: "old-host", SessionID: id2, ChatID: chat, State: provider.StateRunning, ExpiresAt: time.Now().Add(time.Hour)})
+		w.pass(2 * time.Minute)
+		w.orphans()
+		if ids := w.engine.Identities("mem"); len(ids) != 1 || ids[0] == "B" {
+			t.Errorf("living sessions on %v", ids)
+		}
+		w.mem.SetIdentity("A")
+		w.pass(2 * time.Minute)
+		w.orphans("adopted")
+	})
+}
+
+// A create that is under way when its backend is replaced by another gets no lease on that:
+// with the first one back, the provider serves its sessions again.
+func TestCreateMeetsAnotherBackend(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.create(id1)
+		own := w.engine.Identities("mem")
+		w.mem.Fail(mem.Prepare, mem.Fault{Times: 1, Delay: time.Second})
+		created := w.createLater(t.Context(), id2)
+		synctest.Wait()
+		w.changed()
+		w.pass(2 * time.Second)
+		if r := w.over(created); r.err == nil || !errors.Is(r.err, lifecycle.CodeUnavailable) {
+			t.Errorf("the create: %+v", r)
+		}
+		if ids := w.engine.Identities("mem"); !slices.Equal(ids, own) {
+			t.Errorf("living sessions on %v, want %v", ids, own)
+		}
+		w.ended(id2, lease.Failed)
+		w.calls(mem.Create, 1)
 	})
 }
 

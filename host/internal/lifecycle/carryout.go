@@ -93,10 +93,9 @@ func (e *Engine) plan(ctx context.Context, op Operation, s *session, t Template,
 	}
 	spec.Name, spec.Owner, spec.RequestHash = rec.SandboxName, e.owner, rec.RequestHash
 	spec.ConfirmStart = spec.Port == 0 || !probes(rec.Ready)
-	identity := b.Status().Identity
-	if identity == "" {
-		return provider.Spec{}, &provider.Error{Class: provider.Unavailable, Op: "create", ID: s.id,
-			Message: fmt.Sprintf("provider %q does not say which backend it is on", b.name)}
+	identity, err := e.leasable(s, b)
+	if err != nil {
+		return provider.Spec{}, err
 	}
 	if err := crash.Point("host.create.planned"); err != nil {
 		return provider.Spec{}, err
@@ -108,6 +107,22 @@ func (e *Engine) plan(ctx context.Context, op Operation, s *session, t Template,
 		r.Identity = identity
 		return nil
 	})
+}
+
+// leasable is the identity of the backend that a new sandbox will be on: the lease names it.
+// One that was put into the place of the one that holds the sessions gets no lease. Were there
+// one, the sessions of the provider would be on two backends, and neither could serve them.
+func (e *Engine) leasable(s *session, b *backend) (string, error) {
+	switch st := b.Status(); {
+	case st.Changed:
+		return "", &provider.Error{Class: provider.Unavailable, Op: "create", ID: s.id,
+			Message: fmt.Sprintf("provider %q is not available", b.name), Err: st.Err}
+	case st.Identity == "":
+		return "", &provider.Error{Class: provider.Unavailable, Op: "create", ID: s.id,
+			Message: fmt.Sprintf("provider %q does not say which backend it is on", b.name)}
+	default:
+		return st.Identity, nil
+	}
 }
 
 // stillWanted is an error when a create was interrupted. The write lock is held.
