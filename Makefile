@@ -28,7 +28,7 @@ GENERATE    := PATH="$(TOOLS):$$PATH" buf generate
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race test-engine engines soak chaos bench check proto docs clean
+.PHONY: help build demo test race test-engine engines soak chaos chaos-engine bench check proto docs clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,24 +64,31 @@ ENGINE_PACKAGES := ./plugins/docker/... ./host/e2e/... ./examples/...
 
 # The tests know of no engine: they run on what looks like another machine; see
 # plugins/docker/dockertest/cmd/berth-engine. No result of another engine counts there.
-test-engine: engines ## the tests that need Docker, on a current engine of their own beside the machine's (Linux, root)
-	@$(GO) mod download && CGO_ENABLED=0 $(GO) build -o $(TOOLS)/berth-engine ./plugins/docker/dockertest/cmd/berth-engine
-	@BERTH_REQUIRE_DOCKER=1 BERTH_REQUIRE_ENGINE=1 $(TOOLS)/berth-engine --engines $(ENGINES) --log $(CURDIR)/.cache/engine.log \
-	  $(MAKE) --no-print-directory test TEST_FLAGS=-count=1 PACKAGES="$(ENGINE_PACKAGES)"
+test-engine: engines $(TOOLS)/berth-engine ## the tests that need Docker, on a current engine of their own beside the machine's (Linux, root)
+	@BERTH_REQUIRE_DOCKER=1 BERTH_REQUIRE_ENGINE=1 $(ON_ENGINE) $(MAKE) --no-print-directory test TEST_FLAGS=-count=1 PACKAGES="$(ENGINE_PACKAGES)"
+
+ON_ENGINE := $(TOOLS)/berth-engine --engines $(ENGINES) --log $(CURDIR)/.cache/engine.log
+.PHONY: $(TOOLS)/berth-engine
+$(TOOLS)/berth-engine:
+	@$(GO) mod download && CGO_ENABLED=0 $(GO) build -o $@ ./plugins/docker/dockertest/cmd/berth-engine
 
 SECONDS_OF_SOAK ?= 600
 soak: ## the engine's simulation with fresh seeds, for SECONDS_OF_SOAK; stops at the first broken promise
 	@end=$$(( $$(date +%s) + $(SECONDS_OF_SOAK) )); $(GO) test -c -o bin/lifecycle.test ./host/internal/lifecycle && \
 	  while [ $$(date +%s) -lt $$end ]; do bin/lifecycle.test -test.run '^TestSimulation$$' -rapid.seed=$$(date +%s%N) || exit 1; done
 
-SEED    ?= $(shell date +%s)
-SEED    := $(SEED)
-MINUTES ?= 90
-LANES   ?= 2
-chaos: ## real hosts, plugins, daemons and containers under faults drawn from SEED, for MINUTES at most (90: all of them); wants root, Linux and dockerd
+SEED     ?= $(shell date +%s)
+SEED     := $(SEED)
+MINUTES  ?= 90
+LANES    ?= 2
+PROVIDER ?= docker
+chaos: ## real hosts, plugins and sandboxes of PROVIDER (docker, or process) under faults drawn from SEED, for MINUTES at most (90: all of them); wants root, Linux and, for docker, dockerd
 	@echo "SEED=$(SEED)"
 	CGO_ENABLED=0 $(GO) test -tags crashpoints ./sdk/crash
-	BERTH_REQUIRE_DOCKER=1 CGO_ENABLED=0 nice -n 5 $(GO) test -tags chaos -count=1 -timeout 3h -v -run '^TestChaos$$' ./host/e2e -chaos.seed=$(SEED) -chaos.minutes=$(MINUTES) -chaos.lanes=$(LANES)
+	$(if $(filter docker,$(PROVIDER)),BERTH_REQUIRE_DOCKER=1 )CGO_ENABLED=0 nice -n 5 $(GO) test -tags chaos -count=1 -timeout 3h -v -run '^TestChaos$$' ./host/e2e -chaos.provider=$(PROVIDER) -chaos.seed=$(SEED) -chaos.minutes=$(MINUTES) -chaos.lanes=$(LANES)
+
+chaos-engine: engines $(TOOLS)/berth-engine ## the same with Docker, on a current engine of its own
+	@$(ON_ENGINE) $(MAKE) --no-print-directory chaos PROVIDER=docker SEED=$(SEED) MINUTES=$(MINUTES) LANES=$(LANES)
 
 bench: ## benchmarks; each prints its ratio to something honest in the same run
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./host/e2e/... ./host/internal/lease/... ./sdk/providertest/... ./plugins/docker/... ./plugins/process/...

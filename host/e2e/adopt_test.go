@@ -81,22 +81,23 @@ func TestPromise6_AdoptsTheUnowned(t *testing.T) {
 // The operator accepts a backend in the place of the one that holds the sessions: they end
 // as lost, nothing of them is touched, and the provider is READY.
 func TestPromise4_AcceptBackend(t *testing.T) {
-	t.Parallel()
-	s, g := gated(t, settings{})
-	other := newDockerd(s)
-	h := s.start().ready()
-	v := h.create(chat())
-	g.lead("unix://" + other.socket())
-	await(t, patience, "the provider says that its backend has changed", func() bool { return h.provider("docker").Changed })
-	identity := other.identity(other.api)
-	wantWords(t, "the reason", h.provider("docker").Reason, `write accept_backend = "`+identity+`"`)
-	h.terminate()
-	s.configure(settings{provider: "env = { DOCKER_HOST = \"unix://" + g.path + "\" }\naccept_backend = \"" + identity + "\""})
-	h = s.start().ready()
-	if e := h.get(v.ID); e.Status != host.StatusEnded || e.Ended.Reason != host.ReasonLost {
-		t.Errorf("it is %+v", e)
-	}
-	if !inspect(t, v.SandboxID).State.Running {
-		t.Error("the sandbox on the backend that is gone was touched")
-	}
+	onEach(t, func(t *testing.T, on kind) {
+		s, way := on.gated(t, settings{})
+		way.spare()
+		h := s.start().ready()
+		v := h.create(chat())
+		way.another()
+		h.changed()
+		_, other := way.identities()
+		accept := `accept_backend = "` + other + `"`
+		wantWords(t, "the reason", h.plugin().Reason, "write "+accept)
+		h.terminate()
+		h = s.configure(settings{provider: way.line() + accept}).start().ready()
+		if e := h.get(v.ID); e.Status != host.StatusEnded || e.Ended.Reason != host.ReasonLost {
+			t.Errorf("it is %+v", e)
+		}
+		if !s.runs(v) {
+			t.Error("the sandbox on the backend that is gone was touched")
+		}
+	})
 }

@@ -78,11 +78,14 @@ type kind struct {
 	name string
 	need func(testing.TB) // skips where there is none, with the reason
 	at   func(*site) backend
+
+	// detour makes the way to the backend of a place one that can be led elsewhere.
+	detour func(*site) detour
 }
 
 var (
-	dockerKind  = kind{"docker", needDocker, func(s *site) backend { return &onDocker{s} }}
-	processKind = kind{"process", needProcess, newProcesses}
+	dockerKind  = kind{"docker", needDocker, func(s *site) backend { return &onDocker{s} }, gateToDocker}
+	processKind = kind{"process", needProcess, newProcesses, disksOfProcesses}
 )
 
 // onEach runs a test on each backend, in subtests that are named after them.

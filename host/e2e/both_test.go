@@ -11,15 +11,10 @@ import (
 
 // notOnEach are the tests that do not run on each backend, with the reason.
 var notOnEach = map[string]string{
-	"TestChaos": "its daemons are killed and stopped, and its auditor reads containers",
+	"TestChaos": "it takes long, on the provider that -chaos.provider names",
 	"TestPromise1_DaemonRestartedWithoutLiveRestore": privateDaemon,
 	"TestPromise2_UnreadableGoesAtItsLeasesDeadline": privateDaemon + ", whose files are changed",
 	"TestPromise3_ExtensionSurvivesKillOfTheDaemon":  privateDaemon,
-	"TestPromise4_AcceptBackend":                     gatedDaemon,
-	"TestPromise4_BackendChanged":                    gatedDaemon,
-	"TestPromise4_DaemonAway":                        gatedDaemon,
-	"TestPromise4_HostStartsWithoutItsDaemon":        gatedDaemon,
-	"TestPromise5_DeleteWhileTheDaemonIsAway":        gatedDaemon,
 	"TestPromise6_AdoptsTheUnowned":                  "containers of an older adapter; nobody else makes sandboxes of processes",
 	"TestReadmeFromNothing":                          "the README's walk makes an image and a network",
 	"TestReadmeWalkCurl":                             "the README's walk is of the API, and its host needs some provider",
@@ -51,7 +46,6 @@ var notOnEach = map[string]string{
 
 const (
 	privateDaemon = "a private Docker daemon, which is killed or has nothing of ours"
-	gatedDaemon   = "the Docker daemon goes away, or another takes its place"
 	mocks         = "plugins that misbehave by their settings"
 	example       = "the provider of examples/provider"
 	noSandbox     = "no sandbox is made"

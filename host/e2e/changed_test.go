@@ -7,57 +7,55 @@ import (
 	"github.com/berth-dev/berth/host"
 )
 
-// Another, empty daemon in the place of the one that holds the sessions: they are unknown,
+// Another, empty backend in the place of the one that holds the sessions: they are unknown,
 // the provider is degraded, and nothing ends or is deleted, whatever its complete list
 // says; not even at a deadline. With the old one back all goes on.
 func TestPromise4_BackendChanged(t *testing.T) {
-	t.Parallel()
-	s, g := gated(t, settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`}})
-	other := newDockerd(s)
-	h := s.start().ready()
-	long := h.create(chat())
-	short := h.lives(7 * time.Second)
+	onEach(t, func(t *testing.T, on kind) {
+		s, way := on.gated(t, settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`}})
+		way.spare()
+		h := s.start().ready()
+		long := h.create(chat())
+		short := h.lives(7 * time.Second)
 
-	g.lead("unix://" + other.socket())
-	await(t, patience, "the provider says that its backend has changed", func() bool {
-		p := h.provider("docker")
-		return p.State == "degraded" && p.Changed
-	})
-	p := h.provider("docker")
-	wantWords(t, "the reason", p.Reason, "backend changed", other.identity(other.api), other.identity(world.api))
-	for _, v := range []host.Session{long, short} {
-		if now := h.get(v.ID); now.Status != host.StatusUnknown {
-			t.Errorf("at once: %+v", now)
+		way.another()
+		h.changed()
+		own, other := way.identities()
+		wantWords(t, "the reason", h.plugin().Reason, "backend changed", other, own)
+		for _, v := range []host.Session{long, short} {
+			if now := h.get(v.ID); now.Status != host.StatusUnknown {
+				t.Errorf("at once: %+v", now)
+			}
 		}
-	}
-	h.unavailable("backend changed")
-	holds(t, short.ExpiresAt.Add(4*time.Second), "both are unknown", func() bool {
-		return len(h.list()) == 2 && h.get(short.ID).Status == host.StatusUnknown && h.get(long.ID).Status == host.StatusUnknown
+		h.unavailable("backend changed")
+		holds(t, short.ExpiresAt.Add(4*time.Second), "both are unknown", func() bool {
+			return len(h.list()) == 2 && h.get(short.ID).Status == host.StatusUnknown && h.get(long.ID).Status == host.StatusUnknown
+		})
+		if !s.runs(short) || !s.runs(long) {
+			t.Error("a sandbox has ended")
+		}
+		if !way.alone() {
+			t.Error("something is at the other backend")
+		}
+
+		// The same after a crash of the host: the identity is in the leases.
+		h.kill9(s)
+		h = s.start()
+		h.changed()
+		h.unavailable("backend changed")
+		if n := len(h.list()); n != 2 {
+			t.Errorf("%d sessions, want 2", n)
+		}
+
+		way.back()
+		h.overdue(short)
+		if now := h.reaches(long.ID, host.StatusRunning, patience); now.SandboxID != long.SandboxID {
+			t.Errorf("back: %+v", now)
+		}
+		h.ready()
+		ask(t, long, "/")
+		ask(t, h.create(chat()), "/")
 	})
-	if !inspect(t, short.SandboxID).State.Running || !inspect(t, long.SandboxID).State.Running {
-		t.Error("a sandbox has ended")
-	}
-	if n := len(containers(t, other.api)); n != 0 {
-		t.Errorf("%d containers at the other daemon", n)
-	}
-
-	// The same after a crash of the host: the identity is in the leases.
-	h.kill9(s)
-	h = s.start()
-	await(t, patience, "the new host says that the backend has changed", func() bool { return h.provider("docker").Changed })
-	h.unavailable("backend changed")
-	if n := len(h.list()); n != 2 {
-		t.Errorf("%d sessions, want 2", n)
-	}
-
-	g.lead(world.api.DaemonHost())
-	wantOverdue(t, h, short)
-	if now := h.reaches(long.ID, host.StatusRunning, patience); now.SandboxID != long.SandboxID {
-		t.Errorf("back: %+v", now)
-	}
-	h.ready()
-	ask(t, long, "/")
-	ask(t, h.create(chat()), "/")
 }
 
 // An acknowledged extension survives kill -9 of daemon, host and plugin, where the daemon

@@ -6,25 +6,14 @@ import (
 	"context"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
-
 	"github.com/berth-dev/berth/host"
 )
 
-// audit looks at the daemon, past the host, until ctx is done.
+// audit looks at what is there, past the host, until ctx is done.
 func (l *lane) audit(ctx context.Context) {
 	for pause(ctx, 300*time.Millisecond) {
 		l.look(ctx)
 	}
-}
-
-// listed asks the daemon for an owner's containers; false when it does not answer.
-func (l *lane) listed(ctx context.Context, owner string) ([]container.Summary, bool) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	list, err := l.api.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", "berth.owner="+owner))})
-	return list, err == nil
 }
 
 // look compares one list with what is promised. It reports false when there was none.
@@ -33,7 +22,7 @@ func (l *lane) look(ctx context.Context) bool {
 	l.model.mu.Lock()
 	must := l.model.mustLive(asked)
 	l.model.mu.Unlock()
-	list, ok := l.listed(ctx, l.s.owner)
+	list, ok := l.on.listed(ctx, l.s.owner)
 	if !ok {
 		return false
 	}
@@ -41,46 +30,46 @@ func (l *lane) look(ctx context.Context) bool {
 	return true
 }
 
-// judge holds the containers of a list that was asked for at asked against the promises.
+// judge holds the sandboxes of a list that was asked for at asked against the promises.
 // must are the sessions that had to run then.
-func (m *model) judge(must []*promise, list []container.Summary, asked time.Time) {
+func (m *model) judge(must []*promise, list []found, asked time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	by := map[string]container.Summary{}
+	by := map[string]found{}
 	of := map[string]string{}
 	for _, c := range list {
-		id := c.Labels["session_id"]
-		by[c.ID] = c
+		id := c.session
+		by[c.id] = c
 		if other, twice := of[id]; twice {
-			m.l.broke("session %s has two containers: %.12s and %.12s", id, other, c.ID)
+			m.l.broke("session %s has two sandboxes: %s and %s", id, short(other), short(c.id))
 		}
-		of[id] = c.ID
+		of[id] = c.id
 		m.judgeOne(id, c, asked)
 	}
 	now := time.Now()
 	for _, p := range must {
-		if c, there := by[p.sandbox]; m.live(p, now) && (!there || c.State != "running") {
-			m.l.broke("%v before its deadline the sandbox is %q (%s); %s", p.early.Sub(now), c.State, c.Status, p)
+		if c, there := by[p.sandbox]; m.live(p, now) && (!there || !c.running) {
+			m.l.broke("%v before its deadline the sandbox is there: %v, %s; %s", p.early.Sub(now), there, c.state, p)
 		}
 	}
 }
 
-// judgeOne holds one container of ours against the promises. m.mu is held.
-func (m *model) judgeOne(id string, c container.Summary, asked time.Time) {
+// judgeOne holds one sandbox of ours against the promises. m.mu is held.
+func (m *model) judgeOne(id string, c found, asked time.Time) {
 	p := m.of[id]
 	switch {
 	case p == nil:
 		if _, made := m.decoy[id]; !made {
-			m.l.broke("container %.12s is of session %s, which nobody has asked for: %v", c.ID, id, c.Labels)
+			m.l.broke("sandbox %s is of session %s, which nobody has asked for: %s", short(c.id), id, c.state)
 		}
 	case !p.deleted.IsZero() && p.deleted.Before(asked):
-		m.l.broke("container %.12s is there (%s), and its delete was acknowledged %v before; %s", c.ID, c.State, asked.Sub(p.deleted), p)
-	case !p.stopped.IsZero() && p.stopped.Before(asked) && c.State == "running":
-		m.l.broke("container %.12s runs, and its stop was acknowledged %v before; %s", c.ID, asked.Sub(p.stopped), p)
+		m.l.broke("sandbox %s is there (%s), and its delete was acknowledged %v before; %s", short(c.id), c.state, asked.Sub(p.deleted), p)
+	case !p.stopped.IsZero() && p.stopped.Before(asked) && c.running:
+		m.l.broke("sandbox %s runs, and its stop was acknowledged %v before; %s", short(c.id), asked.Sub(p.stopped), p)
 	case !p.ended.IsZero() && p.ended.Before(asked) && p.flight == 0:
-		m.l.broke("container %.12s is there (%s), and its session had ended; %s", c.ID, c.State, p)
-	case !p.acked.IsZero() && p.acked.Before(asked) && c.ID != p.sandbox:
-		m.l.broke("session %s has container %.12s, and %.12s was acknowledged", id, c.ID, p.sandbox)
+		m.l.broke("sandbox %s is there (%s), and its session had ended; %s", short(c.id), c.state, p)
+	case !p.acked.IsZero() && p.acked.Before(asked) && c.id != p.sandbox:
+		m.l.broke("session %s has sandbox %s, and %s was acknowledged", id, short(c.id), short(p.sandbox))
 	}
 }
 
@@ -107,18 +96,18 @@ func (l *lane) calm() bool {
 	return l.decoysStand() && l.watchersKnow()
 }
 
-// overdue tells of a container that should be gone.
+// overdue tells of a sandbox that should be gone.
 func (l *lane) overdue() string {
 	asked := time.Now()
-	list, ok := l.listed(l.ctx, l.s.owner)
+	list, ok := l.on.listed(l.ctx, l.s.owner)
 	if !ok {
-		return "the daemon does not answer"
+		return "nobody tells what is there"
 	}
 	l.model.mu.Lock()
 	defer l.model.mu.Unlock()
 	for _, c := range list {
-		if p := l.model.of[c.Labels["session_id"]]; p != nil && p.flight == 0 && asked.After(p.late) {
-			return "container " + c.ID[:12] + " (" + c.State + ") is there past its time; " + p.String()
+		if p := l.model.of[c.session]; p != nil && p.flight == 0 && asked.After(p.late) {
+			return "sandbox " + short(c.id) + " (" + c.state + ") is there past its time; " + p.String()
 		}
 	}
 	return ""

@@ -60,7 +60,7 @@ func (c *churner) act() {
 		case 3:
 			c.fail()
 		default:
-			c.create(c.new("create"), "default")
+			c.create(c.new("create"), []string{"default", "default", "stubborn"}[c.rng.IntN(3)])
 		}
 		return
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// chaosBuild builds berth and the Docker provider with the crash points, and on a standard
+// chaosBuild builds berth and the provider with the crash points, and on a standard
 // library whose wall clock can be set: time.Now adds what the file says that BERTH_CLOCK
 // names. Its monotonic clock goes on, as when somebody sets the clock of a machine.
 func chaosBuild(t *testing.T) string {
@@ -56,7 +56,7 @@ func chaosBuild(t *testing.T) string {
 	}
 	flags := []string{"GOFLAGS=-tags=crashpoints -overlay=" + filepath.Join(dir, "overlay.json")}
 	begun := time.Now()
-	if err := build(t.Context(), bin+"/", flags, "./host/cmd/berth", "./plugins/docker/cmd/berth-provider-docker"); err != nil {
+	if err := build(t.Context(), bin+"/", flags, "./host/cmd/berth", "./plugins/"+*chaosProvider+"/cmd/berth-provider-"+*chaosProvider); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("built with crash points and a clock that can be set, in %v", time.Since(begun).Round(time.Second))

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,21 +20,21 @@ import (
 // The state directory is a small file system of its own, so that it can be full.
 const stateSize = "96m"
 
-func (l *lane) mountState() {
-	dir := l.s.path("state")
-	if err := syscall.Mount("berth", dir, "tmpfs", 0, "mode=0700,size="+stateSize); err != nil {
-		l.t.Fatalf("a small file system for the state: %v", err)
+// mountSmall mounts a small file system, until the end of the test.
+func mountSmall(t *testing.T, dir, size string) {
+	if err := syscall.Mount("berth", dir, "tmpfs", 0, "mode=0700,size="+size); err != nil {
+		t.Fatalf("a small file system: %v", err)
 	}
-	l.t.Cleanup(func() {
+	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			l.t.Error(err)
+			t.Error(err)
 		}
 	})
 }
 
 // fillDisk leaves no room in the state directory for a while. A store has free pages of its
 // own, from records that are gone; so those are taken away first, while no host runs. It
-// reports whether the store has failed for want of room.
+// reports whether a create was refused for want of room.
 func (l *lane) fillDisk() bool {
 	l.killHost()
 	if err := l.compactStore(); err != nil {
@@ -40,39 +43,48 @@ func (l *lane) fillDisk() bool {
 	if !l.revive() {
 		return false
 	}
-	path := l.s.path("state/ballast")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return false
-	}
-	l.model.storeFails(true)
-	defer l.model.storeFails(false)
-	chunk := make([]byte, 64<<10)
-	for err == nil {
-		if _, err = f.Write(chunk); err != nil && len(chunk) > 4096 {
-			chunk, err = chunk[:4096], nil
+	// Before the provider is READY a create is refused for that, and does not get to the disk.
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && l.pause(50*time.Millisecond); {
+		if p := l.provider(); p != nil && p.State == "ready" {
+			break
 		}
 	}
-	_ = f.Close()
-	failed := false
+	path := l.s.path("state/ballast")
+	l.model.storeFails(true)
+	defer l.model.storeFails(false)
+	if fill(path) != nil {
+		return false
+	}
+	// Many ask at a time, and for much: what the store has free within its file has to go first.
+	var failed atomic.Bool
 	for end := time.Now().Add(between(l.rng, time.Second, 6*time.Second)); time.Now().Before(end) && l.pause(50*time.Millisecond); {
-		failed = l.noRoom() || failed
+		var asking sync.WaitGroup
+		for range 4 {
+			asking.Go(func() {
+				if l.noRoom() {
+					failed.Store(true)
+				}
+			})
+		}
+		asking.Wait()
 	}
 	if l.rng.IntN(3) == 0 { // dies while the disk is full
 		l.killHost()
 	}
 	_ = os.Remove(path)
-	return l.revive() && failed
+	return l.revive() && failed.Load()
 }
 
-// noRoom asks for a session, and reports whether that was refused because the store
-// had no room.
+// noRoom asks for a session, and reports whether that was refused because there was no room
+// on a disk.
 func (l *lane) noRoom() bool {
 	p := l.model.want(uuid.NewString(), uuid.NewString(), "disk full", 5*time.Second)
 	ctx, cancel := context.WithTimeout(l.ctx, chaosCall)
 	defer cancel()
 	l.model.try(p)
-	v, err := l.client.Create(ctx, p.request("default"))
+	req := p.request("default")
+	req.AgentID = strings.Repeat("much ", 50)
+	v, err := l.client.Create(ctx, req)
 	if err == nil {
 		l.model.runs(v, "create")
 	}

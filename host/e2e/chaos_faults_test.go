@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/google/uuid"
 )
 
@@ -22,7 +20,8 @@ type trouble struct {
 	give func(*lane) bool
 }
 
-// moments are the faults that are given at random moments, on every lane.
+// moments are the faults that are given at random moments on every lane, beside those of
+// its ground.
 var moments = []trouble{
 	{"kill -9 host", func(l *lane) bool { l.killHost(); l.linger(); return l.revive() }},
 	{"kill -9 plugin", func(l *lane) bool { return l.signalPlugin(syscall.SIGKILL) }},
@@ -40,47 +39,8 @@ var moments = []trouble{
 		l.pause(between(l.rng, 50*time.Millisecond, 3*time.Second))
 		return syscall.Kill(pid, syscall.SIGCONT) == nil
 	}},
-	{"connection cut", func(l *lane) bool { l.gate.cut(); l.linger(); l.gate.lead(l.target()); return true }},
-	{"connection slow", func(l *lane) bool {
-		l.gate.slow(l.target(), between(l.rng, 20*time.Millisecond, 400*time.Millisecond))
-		l.pause(between(l.rng, time.Second, 5*time.Second))
-		l.gate.lead(l.target())
-		return true
-	}},
-	{"connection hangs", func(l *lane) bool {
-		l.gate.hush()
-		l.pause(between(l.rng, time.Second, 6*time.Second))
-		l.gate.lead(l.target())
-		return true
-	}},
-	{"another daemon", func(l *lane) bool {
-		if !l.anchored() {
-			return false // a provider without sessions takes any backend for its own
-		}
-		l.gate.lead(l.other)
-		l.pause(between(l.rng, 200*time.Millisecond, 6*time.Second))
-		l.gate.lead(l.target())
-		return true
-	}},
-	{"container killed", func(l *lane) bool { return l.harm("killed") }},
-	{"container removed", func(l *lane) bool { return l.harm("removed") }},
-	{"container paused", func(l *lane) bool { return l.harm("paused") }},
 	{"disk full", (*lane).fillDisk},
 	{"clock stepped", (*lane).stepClock},
-}
-
-// onDaemon are those that need a daemon of the lane's own.
-var onDaemon = []trouble{
-	{"stop daemon", func(l *lane) bool {
-		pid := l.daemon.cmd.Process.Pid
-		if syscall.Kill(pid, syscall.SIGSTOP) != nil {
-			return false
-		}
-		l.pause(between(l.rng, 200*time.Millisecond, 7*time.Second))
-		return syscall.Kill(pid, syscall.SIGCONT) == nil
-	}},
-	{"kill -9 daemon, live-restore", func(l *lane) bool { return l.killDaemon(true) }},
-	{"kill -9 daemon", func(l *lane) bool { return l.killDaemon(false) }},
 }
 
 // linger waits for a moment, or for some seconds.
@@ -117,16 +77,6 @@ func (l *lane) anchored() bool {
 	return false
 }
 
-func (l *lane) target() string {
-	if l.daemon != nil {
-		return "unix://" + l.daemon.socket()
-	}
-	return world.api.DaemonHost()
-}
-
-// slow is lead to a daemon that is far away: each piece that passes waits for so long.
-func (g *gate) slow(target string, delay time.Duration) { g.open(target, false, delay) }
-
 // signalPlugin sends a signal to the plugin that runs now.
 func (l *lane) signalPlugin(sig syscall.Signal) bool {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
@@ -139,7 +89,7 @@ func (l *lane) signalPlugin(sig syscall.Signal) bool {
 	return false
 }
 
-// harm does something to the container of a session that has to live.
+// harm does something to the sandbox of a session that has to live.
 func (l *lane) harm(what string) bool {
 	var p *promise
 	for end := time.Now().Add(5 * time.Second); p == nil && time.Now().Before(end) && l.pause(50*time.Millisecond); {
@@ -151,41 +101,7 @@ func (l *lane) harm(what string) bool {
 	l.model.harm(what, p)
 	ctx, cancel := context.WithTimeout(l.ctx, 10*time.Second)
 	defer cancel()
-	switch what {
-	case "killed":
-		return l.api.ContainerKill(ctx, p.sandbox, "KILL") == nil
-	case "removed":
-		return l.api.ContainerRemove(ctx, p.sandbox, container.RemoveOptions{Force: true}) == nil
-	}
-	if l.api.ContainerPause(ctx, p.sandbox) != nil {
-		return false
-	}
-	if l.rng.IntN(2) == 0 { // else it stays so, and goes at its deadline all the same
-		l.linger()
-		_ = l.api.ContainerUnpause(ctx, p.sandbox)
-	}
-	return true
-}
-
-// killDaemon kills the private daemon and starts it again. With live-restore the
-// containers go on; without, the new daemon ends them.
-func (l *lane) killDaemon(restore bool) bool {
-	if !restore {
-		l.model.forgetDecoys()
-		l.model.harm("daemon restarted")
-	}
-	l.daemon.configure(fmt.Sprintf(`{"live-restore": %v}`, restore))
-	l.daemon.kill9()
-	l.linger()
-	if !restore {
-		l.model.harm("daemon restarted")
-	}
-	l.daemon.start()
-	if !restore {
-		l.model.harm("daemon restarted")
-		l.makeForeign()
-	}
-	return true
+	return l.on.harm(ctx, what, p.sandbox)
 }
 
 // clock sets the host's wall clock, and the plugin's, ahead of the true time.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/docker/docker/client"
 
 	berth "github.com/berth-dev/berth/host/client"
 )
@@ -29,21 +28,19 @@ const (
 	chaosCall      = 12 * time.Second // what a client waits for an answer
 )
 
-// lane is one host, its clients, its daemon, and what is done to them.
+// lane is one host, its clients, its sandboxes' ground, and what is done to them.
 type lane struct {
-	t     *testing.T
-	s     *site
-	name  string
-	ctx   context.Context
-	stop  context.CancelCauseFunc
-	bin   string
-	rng   *rand.Rand // the schedule's
-	plan  []trouble
-	other string // another daemon, for the gate to lead to
+	t      *testing.T
+	s      *site
+	name   string
+	ctx    context.Context
+	stop   context.CancelCauseFunc
+	bin    string
+	rng    *rand.Rand // the schedule's
+	plan   []trouble
+	beside *lane // the first of every other one
 
-	api    *client.Client // past the gate and past Berth
-	gate   *gate
-	daemon *dockerd // nil on the machine's
+	on     ground
 	client *berth.Client
 	model  *model
 	tally  tally
@@ -54,61 +51,55 @@ type lane struct {
 	exited chan struct{}
 }
 
-// newLane makes everything but the host.
-func newLane(t *testing.T, ctx context.Context, stop context.CancelCauseFunc, name, bin string, private bool) *lane {
-	s := newSite(t)
-	l := &lane{t: t, s: s, name: name, ctx: ctx, stop: stop, bin: bin, api: world.api}
-	target := world.api.DaemonHost()
-	if private {
-		l.daemon = newDockerd(s)
-		l.daemon.load()
-		l.api, target = l.daemon.api, "unix://"+l.daemon.socket()
-	}
-	l.gate = newGate(s, target)
+// newLane makes everything but the host, for the i-th lane.
+func newLane(t *testing.T, ctx context.Context, stop context.CancelCauseFunc, bin string, i int) *lane {
+	l := &lane{t: t, ctx: ctx, stop: stop, bin: bin}
+	l.on = onGrounds[*chaosProvider](l, i)
 	for _, dir := range []string{"crash", "state"} {
-		if err := os.Mkdir(s.path(dir), 0o700); err != nil {
+		if err := os.Mkdir(l.s.path(dir), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l.mountState()
+	mountSmall(t, l.s.path("state"), stateSize)
 	l.model = newModel(l)
 	l.clock(0)
 	l.configure()
-	l.client = berth.New(s.path("state/berth.sock"))
+	l.client = berth.New(l.s.path("state/berth.sock"))
 	t.Cleanup(func() {
 		l.client.Close()
 		l.killHost()
 		l.keepLogs()
-		removeOwned(t, l.api, append(s.owners(), l.adopteeOwner())...)
+		var decoys []string
 		for _, d := range l.model.decoy {
 			if d.id != "" {
-				remove(t, l.api, d.id)
+				decoys = append(decoys, d.id)
 			}
 		}
+		l.on.clean(decoys, append(l.s.owners(), l.adopteeOwner())...)
 	})
 	return l
 }
 
+// chaosReady makes a session one that runs when its agent answers.
+const chaosReady = "ready {\n  tcp = true\n  timeout = \"15s\"\n}\n"
+
 // configure writes the lane's configuration.
 func (l *lane) configure() {
-	env := fmt.Sprintf("env = { DOCKER_HOST = \"unix://%s\", BERTH_CRASH = %q, BERTH_CLOCK = %q }\n", l.gate.path, l.s.path("crash"), l.s.path("clock"))
 	c := settings{
 		top: map[string]string{"plugin_dir": quote(l.bin)},
 		lifecycle: map[string]string{
 			"sweep_interval": quote(chaosSweep.String()), "stop_grace": `"1s"`, "create_timeout": quote(chaosCreate.String()),
 			"ended_retention": quote(chaosRetention.String()), "recovery_grace": `"5s"`,
 		},
-		provider: env + "adopt = [" + quote(l.adopteeOwner()) + "]\n",
+		provider: "adopt = [" + quote(l.adopteeOwner()) + "]\n",
 		bare:     true, blocks: "resources {\n  memory = \"64MiB\"\n}\n",
 	}
-	if l.daemon == nil {
-		c.blocks += "ready {\n  tcp = true\n  timeout = \"15s\"\n}\n"
-	} else {
-		c.template = map[string]string{"network": `"none"`, "port": ""}
-	}
+	l.on.settings(&c, fmt.Sprintf("BERTH_CRASH = %q, BERTH_CLOCK = %q", l.s.path("crash"), l.s.path("clock")))
 	broken := map[string]string{"command": `["/agent", "-exit", "3"]`, "network": `"none"`, "port": ""}
 	missing := map[string]string{"command": `["/not-there"]`, "network": `"none"`, "port": ""}
-	c.more = l.s.variant("broken", broken, "") + l.s.variant("missing", missing, "")
+	stubborn := map[string]string{"command": `["/agent", "-ignore-sigterm"]`} // else every stop is a polite one
+	maps.Copy(stubborn, c.template)
+	c.more = l.s.variant("broken", broken, "") + l.s.variant("missing", missing, "") + l.s.variant("stubborn", stubborn, c.blocks)
 	l.s.configure(c)
 }
 
@@ -205,6 +196,9 @@ func (l *lane) nothingRuns() {
 	if !eventually(5*time.Second, func() bool { return leftProcesses(l.s.path("state")) == nil }) {
 		l.broke("the host is dead, and %v", leftProcesses(l.s.path("state")))
 	}
+	if !eventually(5*time.Second, func() bool { return l.on.strays() == nil }) {
+		l.broke("the host is dead, and %v", l.on.strays())
+	}
 }
 
 // revive starts a host again where there is none.
@@ -216,7 +210,7 @@ func (l *lane) revive() bool {
 	return l.startHost()
 }
 
-// provider is the state of the Docker provider; nil when the host does not say.
+// provider is the state of the provider; nil when the host does not say.
 func (l *lane) provider() *berth.Provider {
 	ctx, cancel := context.WithTimeout(l.ctx, 2*time.Second)
 	defer cancel()

@@ -45,7 +45,7 @@ type promise struct {
 	deleted time.Time // and acknowledged
 	halting time.Time // a stop was sent
 	stopped time.Time // and acknowledged
-	harmed  string    // what was done to its container behind Berth's back
+	harmed  string    // what was done to its sandbox behind Berth's back
 
 	// How far the host's clock was ahead in its life, at least and at most.
 	stepLeast, stepMost time.Duration
@@ -115,7 +115,7 @@ func (m *model) runs(v host.Session, verb string) {
 	case v.Status == host.StatusRunning && v.SandboxID == "":
 		m.l.broke("%s of %s: it runs, and has no sandbox: %+v", verb, v.ID, v)
 	case p.sandbox != "" && v.SandboxID != "" && v.SandboxID != p.sandbox:
-		m.l.broke("%s of %s: its sandbox is %.12s, and was acknowledged as %.12s", verb, v.ID, v.SandboxID, p.sandbox)
+		m.l.broke("%s of %s: its sandbox is %s, and was acknowledged as %s", verb, v.ID, short(v.SandboxID), short(p.sandbox))
 	case !p.deleted.IsZero():
 		m.l.broke("%s of %s: it is %s, and its delete was acknowledged %v ago", verb, v.ID, v.Status, now.Sub(p.deleted))
 	}
@@ -180,6 +180,7 @@ func (m *model) stepTo(step time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.step = step
+	m.decoysStep()
 	for _, p := range m.of {
 		if p.ended.IsZero() {
 			p.stepLeast, p.stepMost = min(p.stepLeast, step), max(p.stepMost, step)
@@ -246,7 +247,7 @@ func (m *model) judgeEnd(p *promise, v host.Session) {
 		}
 	case host.ReasonExited, host.ReasonRemoved:
 		if p.harmed == "" && !p.acked.IsZero() && !p.stepped() && !p.unwritten {
-			bad = "nobody has touched its container"
+			bad = "nobody has touched its sandbox"
 		}
 	case host.ReasonFailed:
 		if !p.acked.IsZero() {
@@ -286,7 +287,7 @@ func (m *model) live(p *promise, now time.Time) bool {
 	return !p.acked.IsZero() && now.Before(p.early) && p.doomed.IsZero() && p.halting.IsZero() && p.harmed == "" && p.ended.IsZero()
 }
 
-// harm notes what is about to be done to sessions' containers.
+// harm notes what is about to be done to sessions' sandboxes.
 func (m *model) harm(what string, list ...*promise) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -325,6 +326,6 @@ func (p *promise) String() string {
 	if p.end != nil {
 		end = string(p.end.Reason) + " at " + at(p.end.At)
 	}
-	return fmt.Sprintf("%s %s sandbox %.12s asked %s acked %s lives till %s gone after %s stop %s/%s delete %s/%s harmed %q ended %s: %s",
-		p.how, p.id, p.sandbox, at(p.asked), at(p.acked), at(p.early), at(p.late), at(p.halting), at(p.stopped), at(p.doomed), at(p.deleted), p.harmed, at(p.ended), end)
+	return fmt.Sprintf("%s %s sandbox %s asked %s acked %s lives till %s gone after %s stop %s/%s delete %s/%s harmed %q ended %s: %s",
+		p.how, p.id, short(p.sandbox), at(p.asked), at(p.acked), at(p.early), at(p.late), at(p.halting), at(p.stopped), at(p.doomed), at(p.deleted), p.harmed, at(p.ended), end)
 }

@@ -51,7 +51,8 @@ func (l *lane) awaitFired(point string, within time.Duration) int {
 	if l.disarm(point) {
 		return 0
 	}
-	for l.fired(point) == 0 && l.pause(10*time.Millisecond) {
+	// Who has passed it is about to tell, unless it was killed at another point just then.
+	for end := time.Now().Add(5 * time.Second); l.fired(point) == 0 && time.Now().Before(end) && l.pause(10*time.Millisecond); {
 	}
 	return l.fired(point)
 }
@@ -60,6 +61,9 @@ func (l *lane) awaitFired(point string, within time.Duration) int {
 func (l *lane) atPoint(point, what string, n int) bool {
 	within := pointWait
 	before := leadsTo[point]
+	if own := l.on.leadsTo()[point]; own != nil {
+		before = own
+	}
 	if before != nil {
 		n, within = 1, 2*pointWait
 	}
@@ -69,6 +73,7 @@ func (l *lane) atPoint(point, what string, n int) bool {
 	}
 	pid := l.awaitFired(point, within)
 	if pid == 0 {
+		l.revive()
 		return false
 	}
 	if what == "fail" { // of a write, perhaps: it is done again within seconds
@@ -121,15 +126,13 @@ func dead(stat string) bool {
 	return true
 }
 
-// leadsTo is what brings a host, or a plugin, to points that it seldom passes.
+// leadsTo is what brings a host to points that it seldom passes; grounds know more.
 var leadsTo = map[string]func(*lane){
-	"host.recover.found":       func(l *lane) { l.first("host.create.ready") },
-	"host.recover.failing":     func(l *lane) { l.first("docker.create.made"); l.killHost(); l.revive() },
-	"docker.conflict.removing": func(l *lane) { l.first("docker.create.made") },
-	"host.death.noticed":       func(l *lane) { l.harm("killed") },
-	"host.orphan.deleting":     func(l *lane) { l.makeOrphan() },
-	"host.adopt.writing":       func(l *lane) { l.makeAdoptee() },
-	"host.adopt.written":       func(l *lane) { l.makeAdoptee() },
+	"host.recover.found":   func(l *lane) { l.first("host.create.ready") },
+	"host.death.noticed":   func(l *lane) { l.harm("killed") },
+	"host.orphan.deleting": func(l *lane) { l.makeOrphan() },
+	"host.adopt.writing":   func(l *lane) { l.makeAdoptee() },
+	"host.adopt.written":   func(l *lane) { l.makeAdoptee() },
 }
 
 // first kills at another point, before.
@@ -139,4 +142,5 @@ func (l *lane) first(point string) {
 		l.tally.count("on the way: kill at " + point)
 		l.afterwards(pid, "kill")
 	}
+	l.revive()
 }

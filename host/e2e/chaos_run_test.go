@@ -21,14 +21,14 @@ import (
 // draw makes the plan of the i-th of so many lanes: rounds, in each of which every point has
 // its turn on one of them, and its share of the others comes between.
 func (l *lane) draw(i, lanes int) (plan []trouble) {
-	kinds := slices.Clone(moments)
-	if l.daemon != nil {
-		kinds = append(kinds, onDaemon...)
-	}
+	kinds := append(slices.Clone(moments), l.on.troubles()...)
+	points := slices.DeleteFunc(slices.Clone(crashPoints), func(p crashPoint) bool {
+		return !strings.HasPrefix(p.name, "host.") && !strings.HasPrefix(p.name, l.on.provider()+".")
+	})
 	next := 0
 	for round := range perPoint {
 		var list []trouble
-		for n, p := range crashPoints {
+		for n, p := range points {
 			if (n+round)%lanes == i {
 				what := []string{"kill", "stop", "fail"}[(round/lanes+n)%3]
 				hit := 1 + l.rng.IntN(2)
@@ -121,13 +121,13 @@ func (l *lane) finish() {
 	}
 	left := ""
 	for end := time.Now().Add(2 * chaosCreate); ; l.pause(200 * time.Millisecond) {
-		list, ok := l.listed(l.ctx, l.s.owner)
+		list, ok := l.on.listed(l.ctx, l.s.owner)
 		left = fmt.Sprint(ok, list)
 		if ok && len(list) == 0 || l.ctx.Err() != nil {
 			break
 		}
 		if time.Now().After(end) {
-			l.broke("containers are left: %s", left)
+			l.broke("sandboxes are left: %s", left)
 		}
 	}
 	l.mu.Lock()
@@ -140,6 +140,9 @@ func (l *lane) finish() {
 		l.broke("the host does not end at SIGTERM")
 	}
 	l.nothingRuns()
+	if !eventually(5*time.Second, func() bool { return l.on.left() == nil }) {
+		l.broke("every session is gone, and these are left: %v", l.on.left())
+	}
 }
 
 // tally counts what was given.

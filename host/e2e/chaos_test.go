@@ -13,8 +13,10 @@ import (
 )
 
 var (
+	chaosProvider = flag.String("chaos.provider", "docker", "on what the sandboxes are: docker, or process")
+
 	chaosSeed    = flag.Uint64("chaos.seed", 0, "draws the schedule of faults; 0: from the time")
-	chaosLanes   = flag.Int("chaos.lanes", 2, "how many hosts there are at a time, each with a part of the plan; half of them on daemons of their own")
+	chaosLanes   = flag.Int("chaos.lanes", 2, "how many hosts there are at a time, each with a part of the plan; with Docker, half of them on daemons of their own")
 	chaosMinutes = flag.Float64("chaos.minutes", 90, "what the whole run may take")
 	chaosKeep    = flag.String("chaos.keep", "", "a directory for the hosts' logs of a run that has failed")
 	chaosOnly    = flag.String("chaos.only", "", "a part of the names of the faults to give; all without it")
@@ -27,14 +29,24 @@ const (
 )
 
 // TestChaos lets clients create, ensure, extend, stop and delete without a pause, at real
-// hosts with the real Docker plugin and real containers, while processes are killed and
-// stopped, connections cut, disks filled and clocks set. An auditor looks from outside and
-// stops the run at the first promise that does not hold.
+// hosts with the real plugin and real sandboxes, while processes are killed and stopped,
+// connections cut, disks filled and clocks set. An auditor looks from outside and stops the
+// run at the first promise that does not hold.
 //
-// Half of the lanes are on the machine's daemon, with a network and readiness; half on
-// private daemons, which are killed and stopped too.
+// On Docker half of the lanes are on the machine's daemon, with a network and readiness; half
+// on private daemons, which are killed and stopped too. On the process provider each lane has
+// a state directory of its own, and half of them endpoints and readiness.
 func TestChaos(t *testing.T) {
-	needDocker(t)
+	switch *chaosProvider {
+	case "docker":
+		needDocker(t)
+	case "process":
+		if world.alone != nil {
+			t.Fatalf("there is no process provider here: %v", world.alone)
+		}
+	default:
+		t.Fatalf("-chaos.provider=%s is neither docker nor process", *chaosProvider)
+	}
 	seed := *chaosSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
@@ -47,17 +59,10 @@ func TestChaos(t *testing.T) {
 	defer stop(nil)
 	all := make([]*lane, max(2, *chaosLanes))
 	for i := range all {
-		if i%2 == 0 {
-			all[i] = newLane(t, ctx, stop, fmt.Sprint("shared-", i), bin, false)
-		} else {
-			all[i] = newLane(t, ctx, stop, fmt.Sprint("private-", i), bin, true)
-			all[i].other = world.api.DaemonHost()
-		}
+		all[i] = newLane(t, ctx, stop, bin, i)
 	}
 	for i, l := range all {
-		if l.daemon == nil {
-			l.other = "unix://" + all[1].daemon.socket()
-		}
+		l.beside = all[1]
 		l.rng = rand.New(rand.NewPCG(seed, uint64(i)))
 		l.plan = l.draw(i, len(all))
 		lanes.Go(func() { l.run(end) })

@@ -20,7 +20,8 @@ type crashPoint struct {
 	what string // has just happened, or is about to
 }
 
-// crashPoints are all that there are in the host and in the Docker plugin.
+// crashPoints are all that there are in the host, in the Docker plugin and in that of the
+// process provider. Its shims have none: from its order on a shim is the sandbox.
 var crashPoints = []crashPoint{
 	{"host.lease.writing", "a record has changed, and is not on disk"},
 	{"host.lease.written", "it is on disk, and nobody was told"},
@@ -65,6 +66,22 @@ var crashPoints = []crashPoint{
 	{"docker.stop.stopped", "it has ended, and the host does not know"},
 	{"docker.delete.removing", "a container is about to be removed"},
 	{"docker.delete.removed", "it is gone, and the host does not know"},
+	{"process.create.planned", "the request is checked, and nothing is there"},
+	{"process.create.recorded", "the directory is complete, and has no name"},
+	{"process.create.named", "the name is taken by a sandbox without a shim"},
+	{"process.create.grouped", "its cgroups are made, and its shim has no order"},
+	{"process.create.started", "the command runs, and was not looked at"},
+	{"process.create.observed", "it was looked at, and the host does not know"},
+	{"process.undo.removing", "a create has failed, and its sandbox is there"},
+	{"process.conflict.removing", "the name's sandbox does not run, and is about to be made anew"},
+	{"process.stop.sending", "a sandbox is about to be stopped"},
+	{"process.stop.stopped", "it has ended, and the host does not know"},
+	{"process.delete.removing", "a sandbox is about to be removed"},
+	{"process.remove.killed", "its processes have ended, its cgroups and its directory are there"},
+	{"process.remove.ungrouped", "its directory alone is there"},
+	{"process.remove.unnamed", "the directory has lost its name, and is there"},
+	{"process.delete.removed", "it is gone, and the host does not know"},
+	{"process.sweep.removing", "what is left half made or half removed is about to go"},
 }
 
 // Each name in the code is in the table, and stands at one place; each name of the table is
@@ -144,8 +161,9 @@ func TestCrashPointsAreNotShipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{
-		filepath.Join(world.bin, "berth"):                 false,
-		filepath.Join(world.bin, "berth-provider-docker"): false,
+		filepath.Join(world.bin, "berth"):                  false,
+		filepath.Join(world.bin, "berth-provider-docker"):  false,
+		filepath.Join(world.bin, "berth-provider-process"): false,
 		s.path("berth"): true,
 	} {
 		text, err := os.ReadFile(path)
@@ -154,7 +172,8 @@ func TestCrashPointsAreNotShipped(t *testing.T) {
 		}
 		has := bytes.Contains(text, []byte("BERTH_CRASH"))
 		for _, p := range crashPoints {
-			of := strings.HasPrefix(p.name, "host.") && strings.HasSuffix(path, "/berth") || strings.HasPrefix(p.name, "docker.") && strings.HasSuffix(path, "-docker")
+			who, _, _ := strings.Cut(p.name, ".")
+			of := who == "host" && strings.HasSuffix(path, "/berth") || strings.HasSuffix(path, "berth-provider-"+who)
 			if of && bytes.Contains(text, []byte(p.name)) != want {
 				t.Errorf("%s: point %s is there: %v", path, p.name, !want)
 			}

@@ -7,24 +7,30 @@
 //
 // # The chaos run
 //
-// "make chaos" builds berth and the Docker provider with crash points (see package crash)
-// and a wall clock that can be set, and lets clients create, ensure, extend, stop and delete
-// without a pause, while faults are given. Its parts:
+// "make chaos" builds berth and a provider with crash points (see package crash) and a wall
+// clock that can be set, and lets clients create, ensure, extend, stop and delete without a
+// pause, while faults are given. The provider is Docker's, or with PROVIDER=process that of
+// processes. Its parts:
 //
-//   - A lane is one host with its clients, its daemon, and its schedule. There are two at a
-//     time: one on the machine's daemon, with a network and readiness; one on a private
-//     daemon, which is killed and stopped too.
+//   - A lane is one host with its clients, its sandboxes' ground, and its schedule. There are
+//     two at a time.
+//   - A ground is what sandboxes are on. On Docker one lane has the machine's daemon, with a
+//     network and readiness; the other a private daemon, which is killed and stopped too, and
+//     both are cut off from theirs. On the process provider each has a state directory, which
+//     is full at times, or gone, or another one, and one has endpoints and readiness.
 //   - The plan of a lane is drawn from the seed: each crash point 20 times on one lane or
 //     the other, with kill -9, stop and fail in turn, and 500 faults more at random moments.
 //     How calls come between each other is not drawn.
 //   - The model keeps what was asked for and what was acknowledged, and so how long each
 //     session has to live, and may.
-//   - The auditor lists the daemon's containers past Berth, three times a second, and holds
-//     them against the model. So do all answers, and a watcher.
+//   - The auditor lists what is there past Berth, three times a second: the daemon's
+//     containers, or the records of the state directory and the processes of the machine. It
+//     holds that against the model. So are all answers, and what a watcher is told.
 //   - After every 15 faults the world is left alone: the provider has to become READY, and
 //     all that is overdue has to go in time.
 //
 // The run stops at the first promise that does not hold, and tells the seed, the faults
-// given, and what became of every session. -chaos.keep names a directory for the hosts'
-// logs; -chaos.only takes a part of the names of the faults to give.
+// given, and what became of every session. Where all hold, nothing is left of any sandbox in
+// the end: on the process provider no process, directory, cgroup or mount. -chaos.keep names
+// a directory for the hosts' logs; -chaos.only takes a part of the names of the faults to give.
 package e2e

@@ -44,19 +44,36 @@ func isolates() error {
 // through the provider's library, as another plugin beside the host's, and through /proc.
 type processes struct {
 	s    *site
+	at   string                   // the state directory, as configured
+	dir  string                   // and where it is now
 	look func() *process.Provider // opens it, once
 	open bool
 }
 
 func newProcesses(s *site) backend {
-	p := &processes{s: s}
+	p := processesAt(s, s.path("disk/process"))
+	p.must(os.Mkdir(filepath.Dir(p.at), 0o755))
+	return p
+}
+
+func processesAt(s *site, dir string) *processes {
+	p := &processes{s: s, at: dir, dir: dir}
+	p.lookAnew()
+	return p
+}
+
+// lookAnew lets look open the state directory where it is now.
+func (p *processes) lookAnew() {
+	if p.open {
+		p.must(p.look().Close())
+		p.open = false
+	}
 	p.look = sync.OnceValue(func() *process.Provider {
-		own, err := process.New(process.Config{StateDir: p.dir()}, process.Options{})
+		own, err := process.New(process.Config{StateDir: p.dir}, process.Options{})
 		p.must(err)
 		p.open = true
 		return own
 	})
-	return p
 }
 
 func (p *processes) must(err error) {
@@ -66,17 +83,15 @@ func (p *processes) must(err error) {
 	}
 }
 
-func (p *processes) dir() string { return p.s.path("process") }
-
 // box is the directory of a sandbox.
 func (p *processes) box(id string) string {
-	return filepath.Join(p.dir(), "sandboxes", id[:strings.LastIndexByte(id, '.')])
+	return filepath.Join(p.dir, "sandboxes", id[:strings.LastIndexByte(id, '.')])
 }
 
 func (p *processes) name() string { return "process" }
 
 func (p *processes) block(more string) string {
-	return "provider \"process\" {\n  config {\n    state_dir = " + quote(p.dir()) + "\n  }\n" + more + "\n}\n"
+	return "provider \"process\" {\n  config {\n    state_dir = " + quote(p.at) + "\n  }\n" + more + "\n}\n"
 }
 
 func (p *processes) usual() map[string]string {
@@ -204,11 +219,17 @@ func (p *processes) signal(id string, sig syscall.Signal) {
 	}
 }
 
-// stranger makes a sandbox with the library. Labels that the provider does not write are
-// written into its record.
 func (p *processes) stranger(name string, labels map[string]string) string {
-	t := p.s.t
-	t.Helper()
+	p.s.t.Helper()
+	id, err := p.makeStranger(p.s.t.Context(), name, labels)
+	p.must(err)
+	p.s.t.Cleanup(func() { p.remove(id) })
+	return id
+}
+
+// makeStranger makes a sandbox with the library. Labels that the provider does not write are
+// written into its record.
+func (p *processes) makeStranger(ctx context.Context, name string, labels map[string]string) (id string, err error) {
 	spec := provider.Spec{
 		Name: name, Owner: "nobody", SessionID: labels["session_id"], ChatID: labels["chat_id"], AgentID: labels["agent_id"],
 		CreatedAt: time.Now().UTC().Truncate(time.Microsecond), ExpiresAt: time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond),
@@ -230,30 +251,35 @@ func (p *processes) stranger(name string, labels map[string]string) string {
 	if port, err := strconv.Atoi(labels["endpoint_port"]); err != nil || port <= 0 {
 		changed["endpoint_port"] = port
 	}
-	made, err := p.look().Create(t.Context(), spec)
-	p.must(err)
-	id := made.Sandbox.ID
-	t.Cleanup(func() { p.remove(id) })
-	p.rewrite(id, changed)
-	return id
+	made, err := p.look().Create(ctx, spec)
+	if err != nil {
+		return "", err
+	}
+	return made.Sandbox.ID, p.rewrite(made.Sandbox.ID, changed)
 }
 
-// rewrite changes what the record of a sandbox says.
-func (p *processes) rewrite(id string, changed map[string]any) {
-	p.s.t.Helper()
+// rewrite changes what the record of a sandbox says: all of it at once, as others read it.
+func (p *processes) rewrite(id string, changed map[string]any) error {
 	path := filepath.Join(p.box(id), "record.json")
 	text, err := os.ReadFile(path)
-	p.must(err)
+	if err != nil {
+		return err
+	}
 	for key, value := range changed {
 		next, err := json.Marshal(value)
-		p.must(err)
+		if err != nil {
+			return err
+		}
 		field := regexp.MustCompile(`"` + key + `":("[^"]*"|\d+)`)
 		if !field.Match(text) {
-			p.s.t.Fatalf("the record has no %s: %s", key, text)
+			return fmt.Errorf("the record has no %s: %s", key, text)
 		}
 		text = field.ReplaceAllLiteral(text, []byte(`"`+key+`":`+string(next)))
 	}
-	p.must(os.WriteFile(path, text, 0o600))
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 func (p *processes) missing() (string, []string, func()) {
@@ -274,14 +300,14 @@ func (p *processes) differs() words {
 // clean removes all that is in the directory, whosever it is, and what can't be read too.
 func (p *processes) clean(...string) {
 	if !p.open {
-		if _, err := os.Stat(p.dir()); err != nil {
+		if _, err := os.Stat(p.dir); err != nil {
 			return
 		}
 	}
 	own := p.look()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	names, err := os.ReadDir(filepath.Join(p.dir(), "sandboxes"))
+	names, err := os.ReadDir(filepath.Join(p.dir, "sandboxes"))
 	for _, name := range names {
 		s, err := own.Get(ctx, provider.Ref{Name: name.Name()})
 		if err == nil {

@@ -8,3 +8,5 @@ import "errors"
 func isolates() error { return errors.New("the process provider needs Linux") }
 
 func newProcesses(*site) backend { return nil }
+
+func disksOfProcesses(*site) detour { return nil }

@@ -44,7 +44,7 @@ func TestPromise3_ProcessProvider(t *testing.T) {
 		return a.Status == host.StatusEnded && a.Ended.Reason == host.ReasonExpired && !a.Ended.At.Before(longer.ExpiresAt) &&
 			b.Status == host.StatusEnded && b.Ended.Reason == host.ReasonExpired
 	})
-	if names := s.entries("process/sandboxes"); len(names) != 0 {
+	if names := s.entries("disk/process/sandboxes"); len(names) != 0 {
 		t.Errorf("left in the provider's directory: %q", names)
 	}
 	d.terminate()

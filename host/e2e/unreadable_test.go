@@ -64,7 +64,7 @@ func TestPromise2_UnreadableRecordGoesAtItsLeasesDeadline(t *testing.T) {
 	h := s.configure(settings{lifecycle: map[string]string{"sweep_interval": `"500ms"`}}).start().ready()
 	v := h.lives(10 * time.Second)
 	h.kill9(s)
-	path := filepath.Join(s.path("process/sandboxes"), v.SandboxID[:strings.LastIndexByte(v.SandboxID, '.')], "record.json")
+	path := filepath.Join(s.path("disk/process/sandboxes"), v.SandboxID[:strings.LastIndexByte(v.SandboxID, '.')], "record.json")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
