@@ -99,11 +99,11 @@ func (c *churner) create(p *promise, template string) {
 	c.mine = append(c.mine, p)
 	for range 3 {
 		ctx, cancel := c.call()
-		c.model.try(p)
+		asked := c.model.try(p)
 		v, err := c.client.Create(ctx, p.request(template))
 		cancel()
 		if err == nil {
-			c.model.runs(v, "create")
+			c.model.runs(v, "create", asked)
 			break
 		}
 		if !errors.Is(err, host.CodeUnavailable) || !c.wait() || c.model.isDoomed(p) {
@@ -124,10 +124,10 @@ func (c *churner) fail() {
 	p := c.new(template)
 	ctx, cancel := c.call()
 	defer cancel()
-	c.model.try(p)
+	asked := c.model.try(p)
 	c.model.harm("its command ends at once", p) // on a busy machine it may be seen to run before
 	if v, err := c.client.Create(ctx, p.request(template)); err == nil {
-		c.model.runs(v, "create")
+		c.model.runs(v, "create", asked)
 	}
 	c.model.unheard(p)
 }
@@ -136,10 +136,9 @@ func (c *churner) fail() {
 func (c *churner) ensure() {
 	p := c.model.want(uuid.NewString(), c.chat, "ensure", between(c.rng, 5*time.Second, 10*time.Second))
 	c.mine = append(c.mine, p)
-	asked := time.Now()
 	ctx, cancel := c.call()
 	defer cancel()
-	c.model.try(p)
+	asked := c.model.try(p)
 	c.model.ensuring(p)
 	v, err := c.client.Ensure(ctx, p.request("default"))
 	if err == nil {
@@ -276,5 +275,5 @@ func (m *model) ensured(v host.Session, asked time.Time) {
 		}
 	}
 	m.mu.Unlock()
-	m.runs(v, "ensure")
+	m.runs(v, "ensure", asked)
 }

@@ -55,13 +55,14 @@ func (l *lane) fillDisk() bool {
 	if fill(path) != nil {
 		return false
 	}
-	// Many ask at a time, and for much: what the store has free within its file has to go first.
+	// What the store has free within its file has to go first. Each record is in a page of its
+	// own, most likely, so many are asked for at a time; all but one of what costs no sandbox.
 	var failed atomic.Bool
 	for end := time.Now().Add(between(l.rng, time.Second, 6*time.Second)); time.Now().Before(end) && l.pause(50*time.Millisecond); {
 		var asking sync.WaitGroup
-		for range 4 {
+		for i := range 16 {
 			asking.Go(func() {
-				if l.noRoom() {
+				if l.noRoom([]string{"default", "missing"}[min(i, 1)]) {
 					failed.Store(true)
 				}
 			})
@@ -77,16 +78,16 @@ func (l *lane) fillDisk() bool {
 
 // noRoom asks for a session, and reports whether that was refused because there was no room
 // on a disk.
-func (l *lane) noRoom() bool {
+func (l *lane) noRoom(template string) bool {
 	p := l.model.want(uuid.NewString(), uuid.NewString(), "disk full", 5*time.Second)
 	ctx, cancel := context.WithTimeout(l.ctx, chaosCall)
 	defer cancel()
-	l.model.try(p)
-	req := p.request("default")
+	asked := l.model.try(p)
+	req := p.request(template)
 	req.AgentID = strings.Repeat("much ", 50)
 	v, err := l.client.Create(ctx, req)
 	if err == nil {
-		l.model.runs(v, "create")
+		l.model.runs(v, "create", asked)
 	}
 	l.model.unheard(p)
 	return err != nil && strings.Contains(err.Error(), syscall.ENOSPC.Error())

@@ -63,11 +63,11 @@ func (l *lane) anchored() bool {
 	l.anchor = l.model.want(uuid.NewString(), uuid.NewString(), "anchor", 3*time.Hour)
 	for range 5 {
 		ctx, cancel := context.WithTimeout(l.ctx, chaosCall)
-		l.model.try(l.anchor)
+		asked := l.model.try(l.anchor)
 		v, err := l.client.Create(ctx, l.anchor.request("default"))
 		cancel()
 		if err == nil {
-			l.model.runs(v, "create")
+			l.model.runs(v, "create", asked)
 			l.model.unheard(l.anchor)
 			return true
 		}

@@ -75,12 +75,13 @@ func (m *model) want(id, chat, how string, ttl time.Duration) *promise {
 	return p
 }
 
-// try notes that a create is sent. A session that has failed may be tried again.
-func (m *model) try(p *promise) {
+// try notes that a create is sent, and when. A session that has failed may be tried again.
+func (m *model) try(p *promise) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p.tried = time.Now()
 	p.again()
+	return p.tried
 }
 
 // again forgets that a try has failed, when there is another.
@@ -101,8 +102,9 @@ func (m *model) unheard(p *promise) {
 	}
 }
 
-// runs notes an answer that says that a session runs.
-func (m *model) runs(v host.Session, verb string) {
+// runs notes an answer that says that a session runs. asked is when it was asked for: what a
+// delete overtakes may have been answered before, and be heard after.
+func (m *model) runs(v host.Session, verb string, asked time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := m.of[v.ID]
@@ -116,8 +118,8 @@ func (m *model) runs(v host.Session, verb string) {
 		m.l.broke("%s of %s: it runs, and has no sandbox: %+v", verb, v.ID, v)
 	case p.sandbox != "" && v.SandboxID != "" && v.SandboxID != p.sandbox:
 		m.l.broke("%s of %s: its sandbox is %s, and was acknowledged as %s", verb, v.ID, short(v.SandboxID), short(p.sandbox))
-	case !p.deleted.IsZero():
-		m.l.broke("%s of %s: it is %s, and its delete was acknowledged %v ago", verb, v.ID, v.Status, now.Sub(p.deleted))
+	case !p.deleted.IsZero() && asked.After(p.deleted):
+		m.l.broke("%s of %s: it is %s, and its delete was acknowledged %v before", verb, v.ID, v.Status, asked.Sub(p.deleted))
 	}
 	if v.Status != host.StatusRunning {
 		return

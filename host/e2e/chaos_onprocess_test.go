@@ -301,7 +301,7 @@ func (g *processGround) fillDisk() bool {
 	}
 	failed, dies := false, l.rng.IntN(3) == 0
 	for end := time.Now().Add(between(l.rng, time.Second, 6*time.Second)); time.Now().Before(end) && l.pause(50*time.Millisecond); {
-		failed = l.noRoom() || failed
+		failed = l.noRoom("default") || failed
 		if dies && failed {
 			dies = false
 			l.signalPlugin(syscall.SIGKILL)

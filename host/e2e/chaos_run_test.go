@@ -44,6 +44,9 @@ func (l *lane) draw(i, lanes int) (plan []trouble) {
 	return slices.DeleteFunc(plan, func(f trouble) bool { return !strings.Contains(f.name, *chaosOnly) })
 }
 
+// mostTries is how often a fault that nobody has met is tried anew, of each name and lane.
+const mostTries = 8
+
 // calmEvery is how many faults come between two looks at a world that nobody disturbs.
 const calmEvery = 15
 
@@ -72,7 +75,7 @@ func (l *lane) run(end time.Time) {
 		switch {
 		case f.give(l):
 			l.tally.given(f.name)
-		case again[f.name] < 2: // once more, later
+		case again[f.name] < mostTries: // once more, later
 			again[f.name]++
 			l.plan = append(l.plan, f)
 		default:

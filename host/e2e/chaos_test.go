@@ -69,6 +69,11 @@ func TestChaos(t *testing.T) {
 	}
 	lanes.Wait()
 	report(t, seed, all...)
+	for _, l := range all {
+		if len(l.tally.not) > 0 {
+			t.Errorf("SEED=%d: lane %s was not given all of its plan: %v", seed, l.name, l.tally.not)
+		}
+	}
 	if err := context.Cause(ctx); err != nil && t.Context().Err() == nil {
 		t.Fatalf("SEED=%d: %v", seed, err)
 	}
