@@ -20,7 +20,8 @@
 //     is full at times, or gone, or another one, and one has endpoints and readiness.
 //   - The plan of a lane is drawn from the seed: each crash point 20 times on one lane or
 //     the other, with kill -9, stop and fail in turn, and 500 faults more at random moments.
-//     How calls come between each other is not drawn.
+//     How calls come between each other is not drawn. What nobody has met, as a point that
+//     no call passed in time, is tried anew later.
 //   - The model keeps what was asked for and what was acknowledged, and so how long each
 //     session has to live, and may.
 //   - The auditor lists what is there past Berth, three times a second: the daemon's
@@ -30,7 +31,8 @@
 //     all that is overdue has to go in time.
 //
 // The run stops at the first promise that does not hold, and tells the seed, the faults
-// given, and what became of every session. Where all hold, nothing is left of any sandbox in
+// given, and what became of every session. A plan that the time would have been enough for,
+// and that was not given whole, fails the run too. Where all hold, nothing is left of any sandbox in
 // the end: on the process provider no process, directory, cgroup or mount. -chaos.keep names
 // a directory for the hosts' logs; -chaos.only takes a part of the names of the faults to give.
 package e2e
