@@ -107,6 +107,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 		unshare = append(unshare, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 	}
 	d.cmd = exec.Command("unshare", append(unshare, args...)...)
+	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.Dir) // where a containerd that hangs leaves its stacks
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		d.cmd = nil
@@ -171,12 +172,14 @@ func (d *Daemon) Kill() {
 }
 
 // KillContainerd kills the containerd under the daemon, which starts another one.
-func (d *Daemon) KillContainerd() error {
+func (d *Daemon) KillContainerd() error { return d.signalContainerd(syscall.SIGKILL) }
+
+func (d *Daemon) signalContainerd(sig syscall.Signal) error {
 	config := filepath.Join(d.Dir, "exec", "containerd", "containerd.toml")
 	for _, pid := range d.processes() {
 		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if strings.Contains(string(cmdline), "--config\x00"+config) {
-			return syscall.Kill(pid, syscall.SIGKILL)
+			return syscall.Kill(pid, sig)
 		}
 	}
 	return errors.New("the private daemon has no containerd")

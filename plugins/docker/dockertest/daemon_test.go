@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // privateDaemon starts a daemon that ends with the test. Where that can't be done the test
@@ -70,6 +72,28 @@ func TestDaemonsEnds(t *testing.T) {
 				t.Errorf("an end leaves %v, %v", left, groups)
 			}
 		})
+	}
+}
+
+// A daemon asks a containerd that hangs for its stacks. They are the private daemon's, as all
+// else is.
+func TestStacksOfAContainerd(t *testing.T) {
+	d := privateDaemon(t, true)
+	if err := d.signalContainerd(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	late := time.After(daemonPatience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if found, _ := filepath.Glob(filepath.Join(d.Dir, "containerd.*.stacks.log")); len(found) > 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("no stacks in the daemon's directory")
+		}
 	}
 }
 
