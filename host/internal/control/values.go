@@ -8,8 +8,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/google/uuid"
-
 	"github.com/berth-dev/berth/host/internal/api"
 )
 
@@ -57,11 +55,8 @@ func refused(op, chat, session string, err error) error {
 }
 
 func canonical(s string) string {
-	id, err := uuid.Parse(s)
-	if err != nil {
-		return ""
-	}
-	return id.String()
+	id, _ := api.ParseID(s)
+	return id
 }
 
 // clip shortens what a caller wrote.

@@ -11,8 +11,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"github.com/berth-dev/berth/host/internal/api"
 )
 
@@ -108,11 +106,11 @@ func canonicalID(s string) (string, error) {
 	if s == "" {
 		return "", fmt.Errorf("is empty; give a UUID")
 	}
-	id, err := uuid.Parse(s)
+	id, err := api.ParseID(s)
 	if err != nil {
 		return "", fmt.Errorf("%q is not a UUID; give one such as %s", clip(s, 64), "1b4e28ba-2fa1-41d2-883f-0016d3cca427")
 	}
-	return id.String(), nil
+	return id, nil
 }
 
 func plainText(s string, limit int) error {

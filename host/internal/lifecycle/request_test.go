@@ -23,6 +23,8 @@ func TestCreateRefusesBadInput(t *testing.T) {
 	}{
 		"chat empty":       {func(r *lifecycle.CreateRequest) { r.ChatID = "" }, `create: chat_id: is empty; give a UUID`},
 		"chat":             {func(r *lifecycle.CreateRequest) { r.ChatID = "../../etc" }, `create: chat_id: "../../etc"` + uuid},
+		"chat wrapped":     {func(r *lifecycle.CreateRequest) { r.ChatID = "\n" + chat + "\n" }, `create: chat_id: "\n` + chat + `\n"` + uuid},
+		"session wrapped":  {func(r *lifecycle.CreateRequest) { r.SessionID = "X" + id1 + "Y" }, `create: session_id: "X` + id1 + `Y"` + uuid},
 		"chat long":        {func(r *lifecycle.CreateRequest) { r.ChatID = strings.Repeat("a", 100) }, `create: chat_id: "` + strings.Repeat("a", 64) + `…"` + uuid},
 		"session":          {func(r *lifecycle.CreateRequest) { r.SessionID = "7" }, `create: session_id: "7"` + uuid},
 		"agent control":    {func(r *lifecycle.CreateRequest) { r.AgentID = "a\nb" }, `create: agent_id: "a\nb" has control characters; leave them out`},
@@ -49,7 +51,7 @@ func TestCreateRefusesBadInput(t *testing.T) {
 				if err.Error() != c.want {
 					t.Errorf("got  %s\nwant %s", err, c.want)
 				}
-				if !strings.HasPrefix(name, "chat") && e.ChatID != chat && name != "session" {
+				if !strings.HasPrefix(name, "chat") && e.ChatID != chat && !strings.HasPrefix(name, "session") {
 					t.Errorf("chat id %q", e.ChatID)
 				}
 				w.calls(mem.Prepare, 0)
