@@ -71,7 +71,25 @@ func (t template) Spec(ctx context.Context, in lifecycle.SpecInput) (provider.Sp
 		}
 		spec.Mounts = append(spec.Mounts, provider.Mount{Name: m.Name, Source: source, Target: m.Target, ReadOnly: m.ReadOnly})
 	}
-	return spec, nil
+	return spec, t.sameVolume(in.VolumeHostPath)
+}
+
+// sameVolume looks at the volume once more. It was resolved when it was asked for; since then
+// an image may have been pulled, and whoever may write beside it may have put a symlink into
+// its place. From here to the mount it is the provider's to follow none.
+func (t template) sameVolume(volume string) error {
+	if volume == "" {
+		return nil
+	}
+	now, err := hostpath.InRoots(volume, t.volumeRoots)
+	if err != nil {
+		return err
+	}
+	if now != volume {
+		return &provider.Error{Class: provider.InvalidArgument,
+			Message: fmt.Sprintf("volume: %q leads to %q since it was asked for; ask again for the directory that is meant", volume, now)}
+	}
+	return nil
 }
 
 // source makes a mount's directory where it is asked to, and resolves its path.
