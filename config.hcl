@@ -13,6 +13,7 @@
 
 # Where the host keeps leases, its owner id and verified plugins. One host at a time.
 # Default: the user's state directory; for root, /var/lib/berth.
+# At most 65 bytes long: the sockets of plugins are below it.
 state_dir = "${env("BERTH_ROOT", "/var/lib/berth")}/state"
 
 # The id on everything that this host makes. Default: made once, and kept in state_dir.

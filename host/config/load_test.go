@@ -155,6 +155,24 @@ func TestSocketLength(t *testing.T) {
 	}
 }
 
+// So is the longest state_dir in which plugins have sockets; also when it is the default.
+func TestStateDirLength(t *testing.T) {
+	for goos, most := range map[string]int{"linux": 65, "darwin": 61} {
+		for _, n := range []int{most, most + 1} {
+			dir := "/" + strings.Repeat("s", n-1)
+			_, diags := Parse([]byte("state_dir = \""+dir+"\"\ncontrol {\n  socket = \"/s\"\n}\n"), "config.hcl", fixed(nil), func(s *system) { s.goos = goos })
+			if diags.HasErrors() != (n > most) {
+				t.Errorf("%s, %d bytes: %v", goos, n, diags)
+			}
+			home := map[string]string{"XDG_STATE_HOME": strings.TrimSuffix(dir, "ssssss")}
+			_, diags = Parse(nil, "config.hcl", fixed(home), func(s *system) { s.goos, s.uid = goos, 1 })
+			if diags.HasErrors() != (n > most) || diags.HasErrors() && !strings.Contains(diags.Error(), "the default of state_dir, must be at most") {
+				t.Errorf("%s, %d bytes by default: %v", goos, n, diags)
+			}
+		}
+	}
+}
+
 // Texts that drive a parser deep into itself are answered, not died of.
 func TestDeepText(t *testing.T) {
 	const long = 1 << 18

@@ -37,12 +37,24 @@ func (r *reader) config() *Config {
 
 // stateDir reads state_dir. Its default is the user's state directory.
 func (s *section) stateDir() string {
-	if dir := s.text("state_dir", "", absolute, notRoot("")); dir != "" {
+	roomy := roomForSockets(s.system.goos)
+	if dir := s.text("state_dir", "", absolute, notRoot(""), roomy); dir != "" {
 		return path.Clean(dir)
 	}
 	if s.attr("state_dir") != nil && s.diags.HasErrors() {
 		return ""
 	}
+	dir := s.usersStateDir()
+	if dir == "" {
+		s.missing("state_dir", "It has no default here, because neither XDG_STATE_HOME nor HOME is set to an absolute path.")
+	} else if limit, remedy := roomy(dir); limit != "" {
+		s.must(s.header, "the user's state directory, which is the default of state_dir,", limit, quote(dir), remedy)
+	}
+	return dir
+}
+
+// usersStateDir is "" where there is none.
+func (s *section) usersStateDir() string {
 	if s.system.uid == 0 {
 		return "/var/lib/berth"
 	}
@@ -52,37 +64,49 @@ func (s *section) stateDir() string {
 	if home, _ := s.system.lookup("HOME"); path.IsAbs(home) {
 		return path.Join(home, ".local/state/berth")
 	}
-	s.missing("state_dir", "It has no default here, because neither XDG_STATE_HOME nor HOME is set to an absolute path.")
 	return ""
 }
 
 // control reads where the API is served.
 func (s *section) control(stateDir string) Control {
 	c := Control{Socket: path.Join(stateDir, "berth.sock")}
-	fits := fitsSocket(s.system.goos)
-	sub := s.sub("control", controlNames)
-	if sub != nil && sub.attr("socket") != nil {
-		c.Socket = path.Clean(sub.text("socket", c.Socket, filled, absolute, notRoot(""), fits))
-	} else if limit, _ := fits(c.Socket); limit != "" && stateDir != "" {
-		at := s.header
-		if attr := s.attr("state_dir"); attr != nil {
-			at = attr.Expr.Range()
-		}
-		s.must(at, "the socket's path", limit, quote(c.Socket), "Set socket in a control block, or a shorter state_dir.")
+	if sub := s.sub("control", controlNames); sub != nil && sub.attr("socket") != nil {
+		c.Socket = path.Clean(sub.text("socket", c.Socket, filled, absolute, notRoot(""), fitsSocket(s.system.goos)))
 	}
 	return c
 }
 
-// fitsSocket refuses paths that the system can't bind: with the closing NUL they must
-// fit into sun_path.
+// fitsSocket refuses paths that the system can't bind.
 func fitsSocket(goos string) check[string] {
-	most := 103
-	if goos == "linux" {
-		most = 107
-	}
+	most := longestSocket(goos)
 	return func(s string) (string, string) {
 		if len(s) > most {
 			return fmt.Sprintf("at most %d bytes long (this has %d)", most, len(s)), "The system can't bind a longer socket path."
+		}
+		return "", ""
+	}
+}
+
+// longestSocket is how long a socket's path may be: with the closing NUL it must fit into
+// sun_path; see unix(7).
+func longestSocket(goos string) int {
+	if goos == "linux" {
+		return 107
+	}
+	return 103
+}
+
+// longestPluginSocket is the longest path that a plugin's socket has below state_dir; package
+// launch tells where it comes from.
+const longestPluginSocket = "/run/plugin-dir4294967295/plugin4294967295"
+
+// roomForSockets refuses a state_dir in which the sockets of plugins would be too long; that
+// of the API is shorter.
+func roomForSockets(goos string) check[string] {
+	most := longestSocket(goos) - len(longestPluginSocket)
+	return func(s string) (string, string) {
+		if n := len(path.Clean(s)); n > most {
+			return fmt.Sprintf("at most %d bytes long (this has %d)", most, n), "The sockets of plugins are below it, and the system can't bind longer paths."
 		}
 		return "", ""
 	}
