@@ -41,7 +41,7 @@ func (p *Provider) settle(ctx context.Context, spec provider.Spec, turn *turns) 
 		switch {
 		case cerrdefs.IsNotFound(err):
 			if time.Now().After(turn.end) {
-				return nil, refusal(provider.Conflict, "", "", "",
+				return nil, refusal(provider.Unavailable, "", "", "",
 					fmt.Sprintf("the name %s is taken by a container that the daemon does not show", spec.Name))
 			}
 			return nil, pause(ctx)

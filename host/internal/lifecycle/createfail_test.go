@@ -70,6 +70,10 @@ func TestCreateFails(t *testing.T) {
 			func(w *world) {
 				w.mem.Put(provider.Sandbox{Name: "berth-0123456789ab-" + id1, Owner: owner, SessionID: id1, RequestHash: "other"})
 			}, lifecycle.CodeConflict, []string{"is taken by sandbox"}, 1},
+		"name taken by what was made": { // as by a create that was seen too late to be adopted
+			func(w *world) {
+				w.mem.Fail(mem.Create, mem.Fault{Times: 1, After: true, Err: class(provider.Conflict, "does not run, and was made anew once already")})
+			}, lifecycle.CodeConflict, []string{"does not run"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world) {

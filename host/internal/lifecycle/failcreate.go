@@ -7,7 +7,6 @@ import (
 
 	"github.com/berth-dev/berth/host/internal/lease"
 	"github.com/berth-dev/berth/sdk/crash"
-	"github.com/berth-dev/berth/sdk/provider"
 )
 
 // failCreate ends a session that never came to run, and makes the caller's error. The
@@ -41,8 +40,7 @@ func (e *Engine) failCreate(life context.Context, s *session, b *backend, err er
 		return nil
 	}
 	asked := rec.Identity != "" // the lease was written, so a create may have been sent
-	if !asked || provider.ClassOf(err) == provider.Conflict {
-		// Nothing was made, or what bears the name is not ours.
+	if !asked {
 		if e.amendVisible(s, intent) == nil {
 			e.end(s, nil)
 		}

@@ -73,6 +73,8 @@ func (e *Engine) sandboxID(ctx context.Context, b *backend, rec lease.Record) (s
 		return "", err
 	case sb.Owner != e.owner || sb.SessionID != rec.SessionID:
 		return "", nil // the name is somebody else's
+	case sb.RequestHash != rec.RequestHash:
+		return "", nil // or another request's, which is why there was a conflict
 	case sb.ID == "":
 		return "", e.refusedSandbox(rec, sb)
 	}
