@@ -19,7 +19,7 @@ const unknownOutcomeWait = 10 * time.Second
 // The session's token is held. life ends with a cause when somebody wants it to end; the
 // call to the provider's Create is not ended by that, so that its outcome is learnt.
 func (e *Engine) carryOut(life context.Context, s *session, t Template, b *backend, ttl time.Duration) (err error) {
-	if !b.creating.take(life.Done()) {
+	if !b.creating.take(life.Done(), nil) {
 		return context.Cause(life)
 	}
 	defer b.creating.release()

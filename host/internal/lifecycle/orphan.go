@@ -83,7 +83,7 @@ func (e *Engine) judgeOrphan(b *backend, sb provider.Sandbox, sent time.Time) {
 }
 
 func (e *Engine) deleteOrphan(b *backend, sb provider.Sandbox) {
-	if !b.reaping.take(e.closing) {
+	if !b.reaping.take(e.closing, nil) {
 		return
 	}
 	defer b.reaping.release()

@@ -220,6 +220,29 @@ func TestRecoverCreatingPastItsDeadline(t *testing.T) {
 	})
 }
 
+// Nor does it wait for its turn beyond its deadline, while others take long to become ready.
+func TestPromise2_RecoverQueuedPastItsDeadline(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.limits.MaxCreating = 1
+		w.start()
+		w.prober.set(0, true)
+		req := request(id1)
+		req.TTL = 20 * time.Second
+		later(func() (lifecycle.Session, error) { return w.engine.Create(context.Background(), req) })
+		deadline := w.get(id1).ExpiresAt
+		w.crash()
+		w.prober.set(0, true)
+		w.mem.Fail(mem.Get, mem.Fault{Times: 1, Err: errAway}) // so that another create gets the turn
+		w.start()
+		w.createLater(context.Background(), id2)
+		w.pass(time.Until(deadline) - time.Nanosecond)
+		w.status(id1, lifecycle.StatusCreating)
+		w.pass(time.Nanosecond)
+		w.ended(id1, lease.Failed)
+		w.boxes(1)
+	})
+}
+
 // What a host recovers when it is stopped once more stays as it was.
 func TestRecoverIsInterruptedByAShutdown(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {

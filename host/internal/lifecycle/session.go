@@ -36,6 +36,7 @@ type session struct {
 	lagged    bool           // its expiry lag was told
 	attending bool           // a goroutine gives it what it needs
 	again     bool           // and is to look once more
+	queued    chan struct{}  // closed at the deadline; of a recovery that waits for a slot, else nil
 
 	hint    chan struct{} // an event came while it was being created
 	planned chan struct{} // closed when the deadline is fixed, or never will be

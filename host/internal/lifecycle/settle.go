@@ -15,8 +15,14 @@ func (e *Engine) attend(s *session) {
 	s.mu.Lock()
 	if s.attending {
 		s.again = true
-		if s.create != nil && s.interrupt != nil && s.dueAt(e.clock.now()) {
-			s.interrupt(errDeadline) // a recovery that waits for its sandbox to be ready
+		if s.create != nil && s.dueAt(e.clock.now()) {
+			if s.interrupt != nil {
+				s.interrupt(errDeadline) // a recovery that waits for its sandbox to be ready
+			}
+			if s.queued != nil {
+				close(s.queued) // or for its turn
+				s.queued = nil
+			}
 		}
 		s.mu.Unlock()
 		return
@@ -63,18 +69,35 @@ func (e *Engine) attendOnce(s *session) {
 		s.mu.Unlock()
 		return // woken when the provider is back
 	}
-	turns := b.reaping
+	turns, late := b.reaping, (chan struct{})(nil)
 	if recovering {
 		turns = b.creating // readiness may take long, and must not keep the reaper waiting
+		late = s.queue()
 		e.schedule.set(s, s.dueTime())
 	}
-	if !turns.take(e.closing) {
-		return
+	got := turns.take(e.closing, late)
+	s.unqueue()
+	if !got {
+		return // at the deadline it is the reaper's
 	}
 	defer turns.release()
 	if err := e.settleNow(e.base, s); err != nil {
 		e.log.Warn("not done; it is tried again", "session_id", s.id, "state", s.record().State, "err", err)
 	}
+}
+
+// queue returns a channel that is closed at the deadline, unless unqueue comes before.
+func (s *session) queue() chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queued = make(chan struct{})
+	return s.queued
+}
+
+func (s *session) unqueue() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queued = nil
 }
 
 // endLateCreate ends a create whose deadline has passed. The write lock is held, so an

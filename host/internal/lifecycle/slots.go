@@ -13,10 +13,13 @@ type slots struct {
 
 func newSlots(limit int) *slots { return &slots{limit: limit} }
 
-// take waits for a slot and reports whether it got one before done was closed.
-func (s *slots) take(done <-chan struct{}) bool {
+// take waits for a slot and reports whether it got one before done or late was closed. A nil
+// late never is.
+func (s *slots) take(done, late <-chan struct{}) bool {
 	select {
 	case <-done:
+		return false
+	case <-late:
 		return false
 	default:
 	}
@@ -33,6 +36,7 @@ func (s *slots) take(done <-chan struct{}) bool {
 	case <-turn:
 		return true
 	case <-done:
+	case <-late:
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

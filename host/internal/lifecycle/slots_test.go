@@ -12,19 +12,19 @@ func TestSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlots(1)
 		never := make(chan struct{})
-		if !s.take(never) {
+		if !s.take(never, nil) {
 			t.Fatal("a free slot is not given")
 		}
 		leave := make(chan struct{})
 		var got []int
 		answers := make(chan int, 5)
 		for i := range 5 {
-			done := never
+			var done chan struct{}
 			if i == 1 {
 				done = leave
 			}
 			go func() {
-				if s.take(done) {
+				if s.take(never, done) {
 					answers <- i
 				} else {
 					answers <- -1
@@ -65,7 +65,7 @@ func TestSlots(t *testing.T) {
 		if s.used != 0 || len(s.waiting) != 0 {
 			t.Errorf("%d used, %d waiting at the end", s.used, len(s.waiting))
 		}
-		if s.take(leave) {
+		if s.take(leave, nil) || s.take(never, leave) {
 			t.Error("who has left before gets a slot")
 		}
 	})
