@@ -76,13 +76,17 @@ func (e *Engine) adopt(b *backend, sb provider.Sandbox, identity string) {
 		SandboxName: sb.Name, SandboxID: sb.ID, Identity: identity, State: lease.Running,
 		Adopted: sb.Owner != e.owner, SandboxOwner: sb.Owner,
 	}
-	if sb.Endpoint != nil {
+	if sb.Owner == e.owner && sb.State == provider.StateExited {
+		// Whether it ended by itself or was stopped, to be read until its deadline, was in the
+		// lost lease. A lost store deletes nothing.
+		rec.State = lease.Stopped
+	} else if sb.Endpoint != nil {
 		rec.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
 	}
 	s := newSession(rec)
 	s.closePlanned()
 	s.deadline = e.clock.at(rec.ExpiresAt)
-	s.suspect = !e.reaper && (sb.State == provider.StateExited || sb.State == provider.StateCreated)
+	s.suspect = !e.reaper && rec.State == lease.Running && (sb.State == provider.StateExited || sb.State == provider.StateCreated)
 	s.write <- struct{}{} // ours until the record is on disk
 
 	e.mu.Lock()

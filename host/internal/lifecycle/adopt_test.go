@@ -87,15 +87,41 @@ func TestAdoptedIsASession(t *testing.T) {
 	})
 }
 
-// A sandbox of ours that has ended while nobody knew of it ends its session with its exit.
-func TestAdoptedThatHasEnded(t *testing.T) {
+// A sandbox of ours that does not run may have been stopped, to be read until its deadline:
+// that was in the lost store. It stays until then, whoever ended it.
+func TestLostStoreKeepsWhatWasStopped(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.start()
 		s := w.create(id1)
+		_, err := w.engine.Stop(t.Context(), id1)
+		w.must(err)
 		w.pass(time.Second)
 		w.crash()
-		w.mem.Exit(s.SandboxID, 7, false)
 		w.store = leasetest.New()
+		w.start()
+		now := w.status(id1, lifecycle.StatusStopped)
+		if now.SandboxID != s.SandboxID || now.Endpoint != nil || time.Until(now.ExpiresAt) != w.limits.RecoveryGrace {
+			t.Errorf("%+v", now)
+		}
+		if rec := record(t, w.store, id1); rec.State != lease.Stopped {
+			t.Errorf("lease: %+v", rec)
+		}
+		w.pass(time.Until(now.ExpiresAt) - time.Nanosecond)
+		w.boxes(1)
+		w.pass(time.Nanosecond)
+		w.ended(id1, lease.Expired)
+		w.boxes(0)
+	})
+}
+
+// One of another owner that has ended while nobody knew of it ends its session with its exit.
+func TestAdoptedThatHasEnded(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.adopt = map[string][]string{"mem": {"old-host"}}
+		now := time.Now()
+		id := w.mem.Put(provider.Sandbox{Owner: "old-host", SessionID: id1, ChatID: chat, State: provider.StateRunning,
+			CreatedAt: now.Add(-time.Hour), ExpiresAt: now.Add(time.Hour)})
+		w.mem.Exit(id, 7, false)
 		w.start()
 		end := w.ended(id1, lease.Exited)
 		if end.Ended.ExitCode == nil || *end.Ended.ExitCode != 7 {
