@@ -24,6 +24,10 @@ type Record struct {
 	CreatedAt time.Time `json:"created_at"` // whole microseconds, UTC
 	ExpiresAt time.Time `json:"expires_at"` // the promised deadline, extensions included
 
+	// FirstExpiresAt is the deadline that the sandbox bears, which never changes; zero in the
+	// leases of hosts that did not keep it.
+	FirstExpiresAt time.Time `json:"first_expires_at,omitzero"`
+
 	SandboxName string    `json:"sandbox_name"`
 	SandboxID   string    `json:"sandbox_id,omitempty"` // "" until the provider has answered
 	Identity    string    `json:"identity,omitempty"`   // of the backend that holds it

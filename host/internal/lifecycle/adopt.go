@@ -72,7 +72,7 @@ func (e *Engine) adopt(b *backend, sb provider.Sandbox, identity string) {
 	rec := lease.Record{
 		SessionID: id, ChatID: sb.ChatID, AgentID: sb.AgentID, Template: sb.Template, Provider: b.name,
 		RequestHash: sb.RequestHash, Volume: sb.VolumeHostPath, VolumeHostPath: sb.VolumeHostPath,
-		CreatedAt: sb.CreatedAt.UTC().Truncate(time.Microsecond), ExpiresAt: deadline,
+		CreatedAt: sb.CreatedAt.UTC().Truncate(time.Microsecond), ExpiresAt: deadline, FirstExpiresAt: sb.ExpiresAt,
 		SandboxName: sb.Name, SandboxID: sb.ID, Identity: identity, State: lease.Running,
 		Adopted: sb.Owner != e.owner, SandboxOwner: sb.Owner,
 	}

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"cmp"
 	"fmt"
+	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
 	"github.com/berth-dev/berth/sdk/provider"
@@ -48,6 +49,9 @@ func (e *Engine) estranged(rec lease.Record, sb provider.Sandbox) string {
 		return fmt.Sprintf("sandbox %q is said to be owner %q's, and was %q's", sb.ID, sb.Owner, owner)
 	case sb.SessionID != rec.SessionID:
 		return fmt.Sprintf("sandbox %q is said to be that of session %q, and was that of %q", sb.ID, sb.SessionID, rec.SessionID)
+	case !rec.FirstExpiresAt.IsZero() && !sb.ExpiresAt.Equal(rec.FirstExpiresAt):
+		return fmt.Sprintf("sandbox %q is said to bear the deadline %s, and bears %s", sb.ID,
+			sb.ExpiresAt.Format(time.RFC3339Nano), rec.FirstExpiresAt.Format(time.RFC3339Nano))
 	}
 	return ""
 }

@@ -160,6 +160,7 @@ func (e *Engine) fixDeadline(s *session, ttl time.Duration) error {
 			return errDeleted
 		}
 		r.CreatedAt, r.ExpiresAt = created, created.Add(ttl).Truncate(time.Microsecond)
+		r.FirstExpiresAt = r.ExpiresAt
 		return nil
 	})
 	if err != nil {

@@ -31,6 +31,7 @@ type Metrics struct {
 	expiryLag   *prometheus.HistogramVec
 	orphans     *prometheus.CounterVec
 	badAnswers  *prometheus.CounterVec
+	changes     *prometheus.CounterVec
 	up          *prometheus.GaugeVec
 	restarts    *prometheus.CounterVec
 	rpc         *prometheus.HistogramVec
@@ -50,6 +51,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		expiryLag:  histogram("berth_expiry_lag_seconds", "From a session's deadline to the start of its teardown.", []float64{.001, .005, .01, .05, .1, .5, 1, 5, 30, 60, 300, 600}, "provider"),
 		orphans:    counter("berth_orphans_total", "Sandboxes without a session, once each, by what was done about them.", "provider", "action"),
 		badAnswers: counter("berth_plugin_bad_answers_total", "Answers of a plugin that can't be true and were not believed, by the verb.", "provider", "method"),
+		changes:    counter("berth_backend_changes_total", "Times that a provider's backend came to be another one than its sessions'.", "provider"),
 		up:         prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "berth_plugin_up", Help: "Whether the provider's plugin is configured and answers."}, []string{"provider"}),
 		restarts:   counter("berth_plugin_restarts_total", "Launches of a plugin after its first, by the reason.", "provider", "reason"),
 		rpc: histogram("berth_plugin_rpc_duration_seconds", "How long calls to a plugin took, by their outcome.",
@@ -58,7 +60,7 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1}}),
 		sessions: newSessions(),
 	}
-	for _, c := range []prometheus.Collector{m.operations, m.failures, m.ended, m.expiryLag, m.orphans, m.badAnswers, m.up, m.restarts, m.rpc, m.leaseCommit, m.sessions} {
+	for _, c := range []prometheus.Collector{m.operations, m.failures, m.ended, m.expiryLag, m.orphans, m.badAnswers, m.changes, m.up, m.restarts, m.rpc, m.leaseCommit, m.sessions} {
 		if err := reg.Register(c); err != nil {
 			m.Close()
 			var twice prometheus.AlreadyRegisteredError
@@ -127,6 +129,11 @@ func (m *Metrics) PluginRestarted(providerName, reason string) {
 // BadAnswer counts an answer of a plugin that was not believed.
 func (m *Metrics) BadAnswer(providerName, method string) {
 	m.badAnswers.WithLabelValues(providerName, boundedMethod(method)).Inc()
+}
+
+// OtherBackend counts that a provider's backend came to be another one.
+func (m *Metrics) OtherBackend(providerName string) {
+	m.changes.WithLabelValues(providerName).Inc()
 }
 
 // RPC records one call to a plugin; code is "ok" or the error's class.

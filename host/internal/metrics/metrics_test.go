@@ -82,6 +82,7 @@ func everything(m *metrics.Metrics) {
 	m.ExpiryLag("docker", -time.Second)
 	m.Orphan("docker", "foreign")
 	m.BadAnswer("docker", "list")
+	m.OtherBackend("docker")
 	m.PluginUp("docker", true)
 	m.PluginUp("mock", true)
 	m.PluginUp("mock", false)
@@ -125,6 +126,7 @@ func TestEverySeriesByItsName(t *testing.T) {
 		`berth_expiry_lag_seconds_sum{provider="docker"}`:                                                             "0.02",
 		`berth_orphans_total{action="foreign",provider="docker"}`:                                                     "1",
 		`berth_plugin_bad_answers_total{method="list",provider="docker"}`:                                             "1",
+		`berth_backend_changes_total{provider="docker"}`:                                                              "1",
 		`berth_plugin_up{provider="docker"}`:                                                                          "1",
 		`berth_plugin_up{provider="mock"}`:                                                                            "0",
 		`berth_plugin_restarts_total{provider="docker",reason="died"}`:                                                "1",
@@ -139,7 +141,7 @@ func TestEverySeriesByItsName(t *testing.T) {
 			t.Errorf("%s is %q, want %s", sample, got[sample], want)
 		}
 	}
-	known := regexp.MustCompile(`^(sandbox_runtime_operation_duration_seconds|sandbox_runtime_errors_total|berth_sessions|berth_sessions_ended_total|berth_expiry_lag_seconds|berth_orphans_total|berth_plugin_bad_answers_total|berth_plugin_up|berth_plugin_restarts_total|berth_plugin_rpc_duration_seconds|berth_lease_commit_seconds)(_bucket|_sum|_count)?(\{|$)`)
+	known := regexp.MustCompile(`^(sandbox_runtime_operation_duration_seconds|sandbox_runtime_errors_total|berth_sessions|berth_sessions_ended_total|berth_expiry_lag_seconds|berth_orphans_total|berth_plugin_bad_answers_total|berth_backend_changes_total|berth_plugin_up|berth_plugin_restarts_total|berth_plugin_rpc_duration_seconds|berth_lease_commit_seconds)(_bucket|_sum|_count)?(\{|$)`)
 	for sample := range got {
 		if !known.MatchString(sample) {
 			t.Errorf("nobody has asked for %s", sample)

@@ -21,6 +21,8 @@ type launcher struct {
 	change  func(*mem.Provider) provider.Provider // nil: none; what it returns has no gate
 	before  func(verb mem.Verb)                   // nil: none; called before a create or a list reaches the gate
 
+	claims atomic.Pointer[[]provider.Capability] // nil: what the provider can
+
 	mu    sync.Mutex
 	fail  error // of each launch
 	at    []time.Time
@@ -76,6 +78,14 @@ func (c changed) Provider() provider.Provider {
 		return late{c.Plugin.Provider(), c.l.before}
 	}
 	return c.Plugin.Provider()
+}
+
+func (c changed) Configure(ctx context.Context, req provider.ConfigureRequest) (provider.Configured, error) {
+	configured, err := c.Plugin.Configure(ctx, req)
+	if claims := c.l.claims.Load(); claims != nil {
+		configured.Capabilities = *claims
+	}
+	return configured, err
 }
 
 // late is a provider whose calls are some time on their way to the plugin.
@@ -264,6 +274,7 @@ type observer struct {
 	up       []bool
 	restarts []string
 	rpcs     map[string]int // "method code"
+	others   int            // backends
 }
 
 func (o *observer) PluginUp(_ string, up bool) {
@@ -285,6 +296,12 @@ func (o *observer) BadAnswer(_, method string) {
 		o.rpcs = make(map[string]int)
 	}
 	o.rpcs[method+" bad answer"]++
+}
+
+func (o *observer) OtherBackend(string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.others++
 }
 
 func (o *observer) RPC(_, method, code string, _ time.Duration) {

@@ -226,8 +226,8 @@ func (g *generation) start() error {
 	default:
 		return err
 	}
-	g.prov, g.caps = plugin.Provider(), configured.Capabilities
-	g.note(func(r *Report) { r.Capabilities = configured.Capabilities })
+	g.prov, g.caps = plugin.Provider(), g.s.believed(claim{binary: g.s.fingerprint(), config: req.Config, caps: configured.Capabilities})
+	g.note(func(r *Report) { r.Capabilities = g.caps })
 	g.s.mu.Lock()
 	g.config = req.Config
 	g.s.mu.Unlock()

@@ -79,6 +79,9 @@ func TestAnotherBackendIsDegradedAndNamed(t *testing.T) {
 		b.ready()
 		b.backend.SetIdentity("B")
 		b.pass(3 * time.Second)
+		if b.observer.others != 1 {
+			t.Errorf("%d changes were counted, want 1", b.observer.others)
+		}
 		reconciled := 0
 		b.engine.with(func() { reconciled = b.engine.reconciled })
 		for _, when := range []string{"at once", "an hour later", "in the next generation"} {

@@ -64,6 +64,9 @@ type Observer interface {
 	// BadAnswer counts an answer of the plugin that the contract does not allow.
 	BadAnswer(providerName, method string)
 
+	// OtherBackend counts that the backend came to be another one than the sessions'.
+	OtherBackend(providerName string)
+
 	// RPC tells of one call: the verb, "ok" or the error's class, and how long it took.
 	RPC(providerName, method, code string, took time.Duration)
 }
@@ -99,6 +102,7 @@ type nobody struct{}
 func (nobody) PluginUp(string, bool)                               {}
 func (nobody) PluginRestarted(string, string)                      {}
 func (nobody) BadAnswer(string, string)                            {}
+func (nobody) OtherBackend(string)                                 {}
 func (nobody) RPC(string, string, string, time.Duration)           {}
 func (nobody) Identities(string) []string                          { return nil }
 func (nobody) BackendChanged(string, lifecycle.BackendStatus)      {}

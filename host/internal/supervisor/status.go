@@ -122,6 +122,9 @@ func (s *Supervisor) change(f func(*lifecycle.BackendStatus)) {
 	if now.State != old.State {
 		s.log.Info("provider "+string(now.State), "state", now.State, "generation", now.Generation, "reason", text(now.Err))
 	}
+	if now.Changed && !old.Changed {
+		s.observer.OtherBackend(s.opts.Name)
+	}
 	s.engine.BackendChanged(s.opts.Name, now)
 }
 

@@ -37,6 +37,7 @@ type Supervisor struct {
 	over        bool        // Run has ended, or is about to: nothing takes over any more
 	nudged      chan struct{}
 	retiring    sync.WaitGroup // generations that a successor has replaced
+	claimed     claim          // by the generation that was configured last
 }
 
 var (

@@ -23,7 +23,7 @@ func Sample(sessionID string) lease.Record {
 		RequestHash: "c0ffee", TTL: 5 * time.Minute,
 		Volume: "/srv/volumes/a/../b", VolumeHostPath: "/srv/volumes/b",
 		Metadata:  map[string]string{"team": "blue", "ümlaut": "<&>\n"},
-		CreatedAt: at, ExpiresAt: at.Add(5 * time.Minute),
+		CreatedAt: at, ExpiresAt: at.Add(5 * time.Minute), FirstExpiresAt: at.Add(4 * time.Minute),
 		SandboxName: "berth-0123456789ab-" + sessionID, SandboxID: "f00d", Identity: "ENGINE:ID",
 		Endpoint: &lease.Endpoint{IP: "172.20.0.8", Port: 8000},
 		Ready:    lease.Ready{TCP: true, HTTP: "/healthz", Timeout: 30 * time.Second},
