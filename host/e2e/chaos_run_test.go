@@ -69,7 +69,11 @@ func (l *lane) run(end time.Time) {
 
 	again := map[string]int{}
 	last := time.Now()
-	for n := 0; n < len(l.plan) && l.ctx.Err() == nil && time.Until(end) > 2*time.Minute; n++ {
+	for n := 0; n < len(l.plan) && l.ctx.Err() == nil; n++ {
+		if time.Until(end) < 2*time.Minute {
+			l.tally.late = len(l.plan) - n
+			break
+		}
 		f := l.plan[n]
 		begun := time.Now()
 		switch {
@@ -154,6 +158,7 @@ type tally struct {
 	faults     map[string]int
 	not        map[string]int
 	way        map[string]int
+	late       int // for which there was no time
 	calms      int
 	under, in  time.Duration
 	longestEnd time.Duration
@@ -190,6 +195,9 @@ func report(t *testing.T, seed uint64, lanes ...*lane) {
 		b.WriteString(l.tally.table())
 		for _, name := range slices.Sorted(maps.Keys(l.tally.way)) {
 			fmt.Fprintf(&b, "  %4d  %s\n", l.tally.way[name], name)
+		}
+		if l.tally.late > 0 {
+			fmt.Fprintf(&b, "  %4d  NOT given, the time was up: a part of the plan\n", l.tally.late)
 		}
 		for _, name := range slices.Sorted(maps.Keys(l.tally.not)) {
 			fmt.Fprintf(&b, "  %4d  NOT given, nobody passed there: %s\n", l.tally.not[name], name)

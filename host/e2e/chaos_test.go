@@ -17,7 +17,7 @@ var (
 
 	chaosSeed    = flag.Uint64("chaos.seed", 0, "draws the schedule of faults; 0: from the time")
 	chaosLanes   = flag.Int("chaos.lanes", 2, "how many hosts there are at a time, each with a part of the plan; with Docker, half of them on daemons of their own")
-	chaosMinutes = flag.Float64("chaos.minutes", 90, "what the whole run may take")
+	chaosMinutes = flag.Float64("chaos.minutes", wholeMinutes, "what the whole run may take")
 	chaosKeep    = flag.String("chaos.keep", "", "a directory for the hosts' logs of a run that has failed")
 	chaosOnly    = flag.String("chaos.only", "", "a part of the names of the faults to give; all without it")
 )
@@ -26,6 +26,9 @@ var (
 const (
 	perPoint     = 20
 	randomFaults = 500
+
+	// wholeMinutes is what it may take. A shorter run is a part, and tells how great a one.
+	wholeMinutes = 90
 )
 
 // TestChaos lets clients create, ensure, extend, stop and delete without a pause, at real
@@ -72,6 +75,9 @@ func TestChaos(t *testing.T) {
 	for _, l := range all {
 		if len(l.tally.not) > 0 {
 			t.Errorf("SEED=%d: lane %s was not given all of its plan: %v", seed, l.name, l.tally.not)
+		}
+		if l.tally.late > 0 && *chaosMinutes >= wholeMinutes {
+			t.Errorf("SEED=%d: lane %s had no time for %d of the %d faults of its plan: give it more LANES", seed, l.name, l.tally.late, len(l.plan))
 		}
 	}
 	if err := context.Cause(ctx); err != nil && t.Context().Err() == nil {

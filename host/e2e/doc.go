@@ -13,13 +13,14 @@
 // processes. Its parts:
 //
 //   - A lane is one host with its clients, its sandboxes' ground, and its schedule. There are
-//     two at a time.
-//   - A ground is what sandboxes are on. On Docker one lane has the machine's daemon, with a
-//     network and readiness; the other a private daemon, which is killed and stopped too, and
-//     both are cut off from theirs. On the process provider each has a state directory, which
-//     is full at times, or gone, or another one, and one has endpoints and readiness.
-//   - The plan of a lane is drawn from the seed: each crash point 20 times on one lane or
-//     the other, with kill -9, stop and fail in turn, and 500 faults more at random moments.
+//     as many at a time as LANES says, two at least.
+//   - A ground is what sandboxes are on. On Docker every other lane is on the machine's daemon,
+//     with a network and readiness; the others have private daemons, which are killed and
+//     stopped too, and all are cut off from theirs. On the process provider each has a state
+//     directory, which is full at times, or gone, or another one, and every other one has
+//     endpoints and readiness.
+//   - The plan is drawn from the seed, and dealt out to the lanes: each crash point 20 times,
+//     with kill -9, stop and fail in turn, and 500 faults more at random moments.
 //     How calls come between each other is not drawn. What nobody has met, as a point that
 //     no call passed in time, is tried anew later.
 //   - The model keeps what was asked for and what was acknowledged, and so how long each
@@ -31,8 +32,9 @@
 //     all that is overdue has to go in time.
 //
 // The run stops at the first promise that does not hold, and tells the seed, the faults
-// given, and what became of every session. A plan that the time would have been enough for,
-// and that was not given whole, fails the run too. Where all hold, nothing is left of any sandbox in
-// the end: on the process provider no process, directory, cgroup or mount. -chaos.keep names
-// a directory for the hosts' logs; -chaos.only takes a part of the names of the faults to give.
+// given, and what became of every session. A run of 90 minutes, as it is by default, fails too
+// when it was not given the whole plan; a shorter one is a part, and tells what it left out.
+// Where all hold, nothing is left of any sandbox in the end: on the process provider no
+// process, directory, cgroup or mount. -chaos.keep names a directory for the hosts' logs;
+// -chaos.only takes a part of the names of the faults to give.
 package e2e
