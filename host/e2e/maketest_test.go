@@ -19,9 +19,10 @@ func TestC(t *testing.T) { for _, tool := range []string{"curl", "wget"} {
 	"fails": `
 func TestD(t *testing.T) { t.Parallel(); t.Log("said first"); t.Error("it is broken") }
 func TestE(t *testing.T) { t.Parallel() }`,
-	"panics":      `func TestF(t *testing.T) { panic("out of hand") }`,
-	"unbuildable": `func TestG(t *testing.T) { noSuchThing() }`,
-	"works":       `func TestH(t *testing.T) {}`,
+	"panics":       `func TestF(t *testing.T) { panic("out of hand") }`,
+	"unbuildable":  `func TestG(t *testing.T) { noSuchThing() }`,
+	"works":        `func TestH(t *testing.T) {}`,
+	"plugins/asks": `func TestI(t *testing.T) {}`,
 }
 
 // make test tells the skipped tests by name and reason and all of a failure, and of what
@@ -38,7 +39,7 @@ func TestMakeTestTellsOfSkips(t *testing.T) {
 	s := bareSite(t)
 	s.write("go.mod", "module small\n\ngo 1.26\n")
 	for name, tests := range smallTests {
-		if err := os.Mkdir(s.path(name), 0o755); err != nil {
+		if err := os.MkdirAll(s.path(name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		s.write(name+"/small_test.go", "package small\n\nimport \"testing\"\n\n"+tests+"\n")
@@ -70,6 +71,15 @@ func TestMakeTestTellsOfSkips(t *testing.T) {
 		"panic: out of hand", "FAIL\tsmall/panics", "undefined: noSuchThing", "FAIL\tsmall/unbuildable", "ok  \tsmall/works")
 	if strings.Contains(out, "TestE") {
 		t.Errorf("a passed test is told of:\n%s", out)
+	}
+	// A result of before counts, but not where more than files decides.
+	for packages, cached := range map[string]bool{"./works": true, "./plugins/asks": false} {
+		for range 2 {
+			out, err = test(packages)
+		}
+		if err != nil || strings.Contains(out, "(cached)") != cached {
+			t.Errorf("%s, once more: %v:\n%s", packages, err, out)
+		}
 	}
 	if out, err = test("./nowhere"); !errors.As(err, &exit) {
 		t.Errorf("there is no such package, and make ends with %v:\n%s", err, out)
