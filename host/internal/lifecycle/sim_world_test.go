@@ -215,13 +215,10 @@ func (k *sim) crashed() {
 // restarted is a graceful end and the next start.
 func (k *sim) restarted() {
 	k.stop()
+	_ = k.store.Close() // a write that still waits does not land in the next life
 	k.bury()
 	k.sup.close()
-	select {
-	case <-k.dead: // it was cut off meanwhile
-		k.store = k.store.Reopen()
-	default:
-	}
+	k.store = k.store.Reopen()
 	k.boot()
 	k.up()
 }
