@@ -96,6 +96,7 @@ func (k *sim) verb(s step) {
 			k.answered(life, id, store.Record)
 		}
 		if err != nil {
+			k.refused(err)
 			k.tell("  %s %d: %.150v", s.do, s.id, err)
 			return
 		}

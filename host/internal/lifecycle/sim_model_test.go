@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -70,6 +71,16 @@ func (k *sim) acknowledged(life int, s lifecycle.Session, ensured bool) {
 	}
 	if p.id != s.ID {
 		k.breaksLocked("the sandbox %s was given to %s and to %s", p.box, k.nameLocked(p.id), k.nameLocked(s.ID))
+	}
+}
+
+// refused takes in that a verb has failed. What it wanted to write may be on disk all the same.
+func (k *sim) refused(err error) {
+	var bad *lifecycle.Error
+	if errors.As(err, &bad) && bad.Code == lifecycle.CodeUnavailable {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.unsure[bad.SessionID] = true
 	}
 }
 
@@ -258,7 +269,8 @@ func (k *sim) judge(p *promise, s lifecycle.Session, name string, killed bool) {
 	case lease.Deleted:
 		fine = k.excused(p)
 	case lease.Exited, lease.OOMKilled, lease.Removed:
-		fine = killed || k.excused(p)
+		// On disk its deadline may be later than it was here, where it was ended in time.
+		fine = killed || k.excused(p) || k.unsure[p.id] && !s.Ended.At.Before(p.deadline)
 	}
 	if !fine {
 		k.breaksLocked("%s ended as %s at %v; it was promised until %v, and nothing else should have ended it",

@@ -42,6 +42,7 @@ type sim struct {
 	promised map[string]*promise // by sandbox
 	ensured  map[string]string   // sandbox → chat
 	until    map[string]time.Time
+	unsure   map[string]bool      // sessions of which a write that has failed may be on disk
 	killed   map[string]time.Time // sandboxes that something outside has ended
 	strays   int                  // how many there were
 	orphaned map[string]time.Time // sandboxes without a session: before when they must not go
@@ -61,7 +62,7 @@ func newSim(w *world) *sim {
 	w.templates = append(w.templates, &short)
 	k := &sim{world: w, began: time.Now(), other: mem.NewBackend("B"),
 		names: map[string]string{}, promised: map[string]*promise{}, ensured: map[string]string{},
-		until: map[string]time.Time{}, killed: map[string]time.Time{}, orphaned: map[string]time.Time{}, doomed: map[string]string{},
+		until: map[string]time.Time{}, unsure: map[string]bool{}, killed: map[string]time.Time{}, orphaned: map[string]time.Time{}, doomed: map[string]string{},
 		calls: map[string]int{}, lastCall: map[string]time.Time{}}
 	k.other.Fail(mem.Create, mem.Fault{Err: errAway})
 	w.options = func(o *lifecycle.Options) {
