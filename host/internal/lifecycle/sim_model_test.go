@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/host/internal/lease/leasetest"
 	"github.com/berth-dev/berth/host/internal/lifecycle"
 	"github.com/berth-dev/berth/sdk/provider"
 )
@@ -81,6 +82,18 @@ func (k *sim) refused(err error) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.unsure[bad.SessionID] = true
+	}
+}
+
+// leased checks that what is asked of the provider is on disk by then: what it is, where it
+// will be, and until when. Else a crash would leave a sandbox that nobody knows.
+func (k *sim) leased(store *leasetest.Memory) func(provider.Spec) {
+	return func(spec provider.Spec) {
+		rec, there := store.Record(spec.SessionID)
+		if !there || rec.State == lease.Ended || rec.Identity == "" || rec.ExpiresAt.Before(spec.ExpiresAt) {
+			k.breaks("a sandbox of %s until %v was asked for, and on disk it is %q on %q until %v",
+				k.name(spec.SessionID), k.at(spec.ExpiresAt), rec.State, rec.Identity, k.at(rec.ExpiresAt))
+		}
 	}
 }
 

@@ -183,7 +183,7 @@ func (k *sim) boot() {
 	k.dead, k.over, k.cutIn = make(chan struct{}), false, 0
 	k.mu.Unlock()
 	k.world.boot()
-	k.sup.late = true
+	k.sup.late, k.sup.sent = true, k.leased(k.store)
 	k.watchLife()
 }
 

@@ -16,7 +16,8 @@ import (
 type supervisor struct {
 	name   string
 	engine *lifecycle.Engine
-	late   bool // a call whose caller has left goes on at the backend, as at a daemon
+	late   bool                // a call whose caller has left goes on at the backend, as at a daemon
+	sent   func(provider.Spec) // is told of each create before the backend is; nil for nobody
 
 	mu      sync.Mutex
 	mem     *mem.Backend
@@ -269,7 +270,12 @@ func (f *supervisor) Create(ctx context.Context, spec provider.Spec) (provider.C
 	f.mu.Lock()
 	f.specs = append(f.specs, spec)
 	f.mu.Unlock()
-	return call(ctx, f, "create", func(ctx context.Context, p *mem.Provider) (provider.Created, error) { return p.Create(ctx, spec) })
+	return call(ctx, f, "create", func(ctx context.Context, p *mem.Provider) (provider.Created, error) {
+		if f.sent != nil {
+			f.sent(spec)
+		}
+		return p.Create(ctx, spec)
+	})
 }
 
 func (f *supervisor) Get(ctx context.Context, ref provider.Ref) (provider.Sandbox, error) {
