@@ -149,7 +149,7 @@ func (k *sim) orphan(old bool) {
 	id := k.mem.Put(box)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.orphaned[id] = earliest
+	k.orphaned[id] = &stray{earliest: earliest}
 }
 
 func simRequest(s step, id, chat string) lifecycle.CreateRequest {
@@ -251,7 +251,7 @@ func simList(s step) mem.Fault {
 	f := mem.Fault{Times: s.n}
 	switch s.kind {
 	case "cut off":
-		f.Cut = s.n
+		f.Cut = 2 + s.n // behind those that are not ours
 	case "slow":
 		f.After, f.Delay = true, 15*time.Second
 	case "failing":

@@ -91,9 +91,38 @@ func (k *sim) leased(store *leasetest.Memory) func(provider.Spec) {
 	return func(spec provider.Spec) {
 		rec, there := store.Record(spec.SessionID)
 		if !there || rec.State == lease.Ended || rec.Identity == "" || rec.ExpiresAt.Before(spec.ExpiresAt) {
-			k.breaks("a sandbox of %s until %v was asked for, and on disk it is %q on %q until %v",
-				k.name(spec.SessionID), k.at(spec.ExpiresAt), rec.State, rec.Identity, k.at(rec.ExpiresAt))
+			k.breaks("a sandbox of %s was asked for until %v, and its lease is %+v", k.name(spec.SessionID), k.at(spec.ExpiresAt), rec)
 		}
+	}
+}
+
+// stray is a sandbox of ours that has no session.
+type stray struct {
+	earliest time.Time // before when it must not go
+	first    time.Time // when the first complete list of this life was asked for that has it
+	ripe     bool      // so has another, at least an interval later
+}
+
+// listed takes in a complete list.
+func (k *sim) listed(sent time.Time, ids []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, id := range ids {
+		switch o := k.orphaned[id]; {
+		case o == nil:
+		case o.first.IsZero():
+			o.first = sent
+		case sent.Sub(o.first) >= k.limits.SweepInterval:
+			o.ripe = true
+		}
+	}
+}
+
+// removed checks that a delete has removed the sandbox that it meant.
+func (k *sim) removed(req provider.DeleteRequest, was provider.Sandbox) {
+	if was.Owner != req.Fence.Owner || was.SessionID != req.Fence.SessionID {
+		k.breaks("the sandbox %s of %q and %s was removed, and that of %q and %s was meant",
+			was.ID, was.Owner, k.name(was.SessionID), req.Fence.Owner, k.name(req.Fence.SessionID))
 	}
 }
 
@@ -162,11 +191,15 @@ func (k *sim) check() {
 	if fooled != nil {
 		k.breaksLocked("a generation is READY, and its list has failed: %v", fooled)
 	}
-	for id, earliest := range k.orphaned {
+	for id, o := range k.orphaned {
 		_, there := boxes[id]
 		_, killed := k.killed[id]
-		if !there && !killed && time.Now().Before(earliest) {
-			k.breaksLocked("the orphan %s went before %v", id, k.at(earliest))
+		switch {
+		case there, killed:
+		case time.Now().Before(o.earliest):
+			k.breaksLocked("the orphan %s went before %v", id, k.at(o.earliest))
+		case !o.ripe:
+			k.breaksLocked("the orphan %s went, and no two complete lists at least an interval apart have it", id)
 		}
 		if !there {
 			delete(k.orphaned, id)

@@ -45,7 +45,7 @@ type sim struct {
 	unsure   map[string]bool      // sessions of which a write that has failed may be on disk
 	killed   map[string]time.Time // sandboxes that something outside has ended
 	strays   int                  // how many there were
-	orphaned map[string]time.Time // sandboxes without a session: before when they must not go
+	orphaned map[string]*stray    // sandboxes without a session
 	doomed   map[string]string    // sandboxes of sessions whose end is intended on disk
 	calls    map[string]int       // of stop and delete, in flight
 	lastCall map[string]time.Time
@@ -62,7 +62,7 @@ func newSim(w *world) *sim {
 	w.templates = append(w.templates, &short)
 	k := &sim{world: w, began: time.Now(), other: mem.NewBackend("B"),
 		names: map[string]string{}, promised: map[string]*promise{}, ensured: map[string]string{},
-		until: map[string]time.Time{}, unsure: map[string]bool{}, killed: map[string]time.Time{}, orphaned: map[string]time.Time{}, doomed: map[string]string{},
+		until: map[string]time.Time{}, unsure: map[string]bool{}, killed: map[string]time.Time{}, orphaned: map[string]*stray{}, doomed: map[string]string{},
 		calls: map[string]int{}, lastCall: map[string]time.Time{}}
 	k.other.Fail(mem.Create, mem.Fault{Err: errAway})
 	w.options = func(o *lifecycle.Options) {
@@ -181,9 +181,13 @@ func (k *sim) cut(store *leasetest.Memory, life chan struct{}) {
 func (k *sim) boot() {
 	k.mu.Lock()
 	k.dead, k.over, k.cutIn = make(chan struct{}), false, 0
+	for _, o := range k.orphaned {
+		o.first = time.Time{} // each life of the host asks for lists of its own
+	}
 	k.mu.Unlock()
 	k.world.boot()
-	k.sup.late, k.sup.sent = true, k.leased(k.store)
+	k.sup.late = true
+	k.sup.asked, k.sup.listed, k.sup.removed = k.leased(k.store), k.listed, k.removed
 	k.watchLife()
 }
 

@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +17,12 @@ import (
 type supervisor struct {
 	name   string
 	engine *lifecycle.Engine
-	late   bool                // a call whose caller has left goes on at the backend, as at a daemon
-	sent   func(provider.Spec) // is told of each create before the backend is; nil for nobody
+	late   bool // a call whose caller has left goes on at the backend, as at a daemon
+
+	// Told, where they are given, of what is asked and of what is answered.
+	asked   func(provider.Spec)                                    // before a create
+	listed  func(sent time.Time, ids []string)                     // after a list that was complete
+	removed func(req provider.DeleteRequest, was provider.Sandbox) // after a delete
 
 	mu      sync.Mutex
 	mem     *mem.Backend
@@ -66,15 +71,38 @@ func (f *supervisor) provider() *mem.Provider {
 	return f.mem.Provider()
 }
 
+func (f *supervisor) boxes() []provider.Sandbox {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mem.Sandboxes()
+}
+
 // listing remembers the error of a list.
 type listing struct {
 	*mem.Provider
+	f   *supervisor
 	err error
 }
 
 func (l *listing) List(ctx context.Context, yield func(provider.Sandbox) error) (summary provider.ListSummary, err error) {
-	summary, l.err = l.Provider.List(ctx, yield)
+	summary, l.err = l.f.completely(yield, func(yield func(provider.Sandbox) error) (provider.ListSummary, error) {
+		return l.Provider.List(ctx, yield)
+	})
 	return summary, l.err
+}
+
+// completely carries out a list, and tells of one that was complete.
+func (f *supervisor) completely(yield func(provider.Sandbox) error, list func(func(provider.Sandbox) error) (provider.ListSummary, error)) (provider.ListSummary, error) {
+	sent := time.Now()
+	var ids []string
+	summary, err := list(func(sb provider.Sandbox) error {
+		ids = append(ids, sb.ID)
+		return yield(sb)
+	})
+	if err == nil && f.listed != nil {
+		f.listed(sent, ids)
+	}
+	return summary, err
 }
 
 func (f *supervisor) fooledBy() error {
@@ -116,7 +144,7 @@ func (f *supervisor) start() error {
 		}
 	}
 	f.loops.Go(func() { f.events(alive) })
-	p := &listing{Provider: f.provider()}
+	p := &listing{Provider: f.provider(), f: f}
 	if err := f.engine.Reconcile(alive, f.name, p); err != nil {
 		f.stop(err)
 		return err
@@ -271,8 +299,8 @@ func (f *supervisor) Create(ctx context.Context, spec provider.Spec) (provider.C
 	f.specs = append(f.specs, spec)
 	f.mu.Unlock()
 	return call(ctx, f, "create", func(ctx context.Context, p *mem.Provider) (provider.Created, error) {
-		if f.sent != nil {
-			f.sent(spec)
+		if f.asked != nil {
+			f.asked(spec)
 		}
 		return p.Create(ctx, spec)
 	})
@@ -283,7 +311,9 @@ func (f *supervisor) Get(ctx context.Context, ref provider.Ref) (provider.Sandbo
 }
 
 func (f *supervisor) List(ctx context.Context, yield func(provider.Sandbox) error) (provider.ListSummary, error) {
-	return call(ctx, f, "list", func(ctx context.Context, p *mem.Provider) (provider.ListSummary, error) { return p.List(ctx, yield) })
+	return f.completely(yield, func(yield func(provider.Sandbox) error) (provider.ListSummary, error) {
+		return call(ctx, f, "list", func(ctx context.Context, p *mem.Provider) (provider.ListSummary, error) { return p.List(ctx, yield) })
+	})
 }
 
 func (f *supervisor) Stop(ctx context.Context, req provider.StopRequest) (provider.Stopped, error) {
@@ -291,7 +321,14 @@ func (f *supervisor) Stop(ctx context.Context, req provider.StopRequest) (provid
 }
 
 func (f *supervisor) Delete(ctx context.Context, req provider.DeleteRequest) (provider.Deleted, error) {
-	return call(ctx, f, "delete", func(ctx context.Context, p *mem.Provider) (provider.Deleted, error) { return p.Delete(ctx, req) })
+	return call(ctx, f, "delete", func(ctx context.Context, p *mem.Provider) (provider.Deleted, error) {
+		was := f.boxes()
+		answer, err := p.Delete(ctx, req)
+		if i := slices.IndexFunc(was, func(sb provider.Sandbox) bool { return sb.ID == req.ID }); f.removed != nil && i >= 0 && answer.Outcome == provider.OutcomeDeleted {
+			f.removed(req, was[i])
+		}
+		return answer, err
+	})
 }
 
 func (f *supervisor) Health(ctx context.Context) (provider.Health, error) {
