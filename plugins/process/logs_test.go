@@ -55,6 +55,15 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// The command can open its output by its name, as scripts and log settings do.
+func TestLogsByName(t *testing.T) {
+	r := newRig(t, Config{})
+	s := r.create(r.newSpec(shell("echo one > /dev/stdout; echo two > /dev/stderr; sleep 0.2"))).Sandbox
+	if stdout, stderr := r.read(t, provider.LogsRequest{ID: s.ID, Follow: true}); stdout != "one\n" || stderr != "two\n" {
+		t.Errorf("stdout %q, stderr %q", stdout, stderr)
+	}
+}
+
 // The log keeps the newest, within its caps, and one who follows gets all of it in order.
 func TestLogCaps(t *testing.T) {
 	config := Config{Log: LogConfig{MaxSize: 64 << 10, MaxFiles: 2}}

@@ -31,7 +31,7 @@ func TestUnprivileged(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v",
-		"-test.run", "^(TestCreate.*|TestEndpoint|TestEscapes|TestStop|TestExitIsTold|TestShimKilled|TestNothingLeft|TestSandboxesApart|TestImage|TestLevels|TestHealth)$")
+		"-test.run", "^(TestCreate.*|TestEndpoint|TestEscapes|TestStop|TestExitIsTold|TestShimKilled|TestNothingLeft|TestSandboxesApart|TestImage|TestLogsByName|TestLevels|TestHealth)$")
 	run.Dir = "/"
 	run.Env = []string{"HOME=" + home, "TMPDIR=" + home, "PATH=" + os.Getenv("PATH"), agentVariable + "=" + world.agent}
 	run.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}

@@ -90,6 +90,13 @@ func (s *shim) startInit() (*child, error) {
 		ours.close()
 		return nil, err
 	}
+	if s.blank.Privileged { // /dev/stdout is opened anew, and a pipe is its maker's alone: mode 0600; see pipe(7)
+		for _, w := range []int{outW, errW} {
+			if err := unix.Fchown(w, s.blank.UID, s.blank.GID); err != nil {
+				return fail(fmt.Errorf("the output: %w", err))
+			}
+		}
+	}
 	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fail(err)
