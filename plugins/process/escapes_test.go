@@ -42,6 +42,8 @@ var escapes = []escape{
 	{name: "unshare", stops: stage.Seccomp, without: []string{stage.Caps}, attempt: try("unshare")},
 	{name: "keyring", stops: stage.Seccomp, attempt: try("session-keyring")},
 	{name: "io_uring", stops: stage.Seccomp, attempt: notRefused(unix.SYS_IO_URING_SETUP)},
+	{name: "socket of another family", stops: stage.Seccomp, attempt: notRefused(unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM)},
+	{name: "socketpair of another family", stops: stage.Seccomp, attempt: notRefused(unix.SYS_SOCKETPAIR, unix.AF_VSOCK, unix.SOCK_STREAM)},
 	{name: "open_by_handle_at", stops: stage.Seccomp, attempt: notRefused(unix.SYS_OPEN_BY_HANDLE_AT)},
 	{name: "hidden part of /proc", stops: stage.Masks, attempt: finds(always("CPU"), "read", "/proc/interrupts")},
 	{name: "write to /proc/sys", stops: stage.Masks, without: []string{stage.Caps}, attempt: try("write", "/proc/sys/net/ipv4/ip_unprivileged_port_start", "81")},
@@ -83,10 +85,14 @@ func becomesRoot(_ *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, strin
 }
 
 // notRefused reports whether the filter lets a system call through to the kernel, which
-// then refuses what it was given by another error.
-func notRefused(number int) func(*testing.T, *rig, provider.Sandbox, *lure) (bool, string) {
+// then does it, or refuses what it was given by another error.
+func notRefused(numbers ...int) func(*testing.T, *rig, provider.Sandbox, *lure) (bool, string) {
+	args := make([]string, len(numbers))
+	for i, n := range numbers {
+		args[i] = strconv.Itoa(n)
+	}
 	return func(_ *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {
-		text, ok := r.probe(s, "call", strconv.Itoa(number))
+		text, ok := r.probe(s, "call", args...)
 		return ok || !strings.Contains(text, unix.EPERM.Error()), text
 	}
 }

@@ -71,8 +71,12 @@ var probes = map[string]func(args []string) (string, error){
 		return string(b[:max(0, min(n, len(b)))]), err
 	},
 	"call": func(args []string) (string, error) {
-		number, _ := strconv.Atoi(args[0])
-		return "called", call(uintptr(number), 0, 0, 0)
+		var n [4]uintptr // the call and what it is given
+		for i, a := range args {
+			v, _ := strconv.Atoi(a)
+			n[i] = uintptr(v)
+		}
+		return "called", call(n[0], n[1], n[2], n[3])
 	},
 	"fork":     forkBomb,
 	"eat":      eat,
