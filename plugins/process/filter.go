@@ -58,7 +58,7 @@ func seccompFilter() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seccomp: %w", err)
 	}
-	raw, err := bpf.Assemble(program)
+	raw, err := bpf.Assemble(append(keepCoreLimit(here), program...))
 	if err != nil {
 		return nil, fmt.Errorf("seccomp: %w", err)
 	}
@@ -70,4 +70,37 @@ func seccompFilter() ([]byte, error) {
 		out = binary.NativeEndian.AppendUint32(out, i.K)
 	}
 	return out, nil
+}
+
+// keepCoreLimit is put before a filter. It has what sets RLIMIT_CORE do nothing and succeed:
+// a command that could lower its limit of 1 to 0 would be dumped by a core_pattern that names
+// a program; see noCores in package stage. Programs that guard secrets set 0, and some end
+// when they can't; they are not dumped either way. It is written by hand, because the library
+// that assembles the rest has no action of this kind.
+func keepCoreLimit(here *arch.Info) []bpf.Instruction {
+	// struct seccomp_data of linux/seccomp.h: the number, the architecture, the instruction
+	// pointer, the arguments. Of an argument that is an int the kernel takes the lower half.
+	const number, architecture, args = 0, 4, 16
+	load := func(at uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: at, Size: 4} }
+	lower, upper := uint32(0), uint32(4)
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		lower, upper = upper, lower
+	}
+	call := func(name string) uint32 { return uint32(here.SyscallNames[name]) }
+	return []bpf.Instruction{
+		load(architecture),
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(here.ID), SkipTrue: 12},
+		load(number),
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: call("setrlimit"), SkipTrue: 7},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: call("prlimit64"), SkipTrue: 9},
+		load(args + 2*8 + lower), // the new limit; without one it asks for the old one
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0, SkipTrue: 2},
+		load(args + 2*8 + upper),
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 5},
+		load(args + 8 + lower),
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.RLIMIT_CORE, SkipTrue: 2, SkipFalse: 3},
+		load(args + lower),
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.RLIMIT_CORE, SkipTrue: 1},
+		bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO}, // with no error: it returns 0
+	}
 }

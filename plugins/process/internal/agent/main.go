@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -27,6 +28,7 @@ func main() {
 	stubborn := flag.Bool("ignore-sigterm", false, "do not end at SIGTERM")
 	polite := flag.Int("exit-at-sigterm", -1, "exit with this code at SIGTERM")
 	whoami := flag.Bool("whoami", false, "print the effective user id and exit")
+	abort := flag.Bool("abort", false, "end by a signal that leaves a core")
 	lines := flag.Int("print", 0, "print so many lines first, odd ones on stderr")
 	flag.Parse()
 
@@ -40,6 +42,10 @@ func main() {
 	if *whoami {
 		fmt.Println(os.Geteuid())
 		return
+	}
+	if *abort {
+		debug.SetTraceback("crash")
+		panic("abort")
 	}
 	if *exit >= 0 {
 		os.Exit(*exit)

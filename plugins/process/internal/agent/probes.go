@@ -93,6 +93,31 @@ var probes = map[string]func(args []string) (string, error){
 		err := unix.Getrlimit(unix.RLIMIT_CORE, &l)
 		return strconv.FormatUint(l.Max, 10), err
 	},
+	"lower-core": func([]string) (string, error) {
+		if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+			return "", err
+		}
+		var l unix.Rlimit
+		err := unix.Getrlimit(unix.RLIMIT_CORE, &l)
+		return fmt.Sprintf("core %d of %d", l.Cur, l.Max), err
+	},
+	"crash": func([]string) (string, error) {
+		var l unix.Rlimit
+		err := unix.Getrlimit(unix.RLIMIT_CORE, &l)
+		if l.Cur = l.Max; err == nil {
+			err = unix.Setrlimit(unix.RLIMIT_CORE, &l)
+		}
+		if err != nil {
+			return "", err
+		}
+		cmd := exec.Command("/proc/self/exe", "-abort")
+		cmd.Dir = "/tmp" // where a core can be written
+		err = cmd.Run()
+		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.CoreDump() {
+			return "dumped", nil
+		}
+		return "", fmt.Errorf("no core: %w", err)
+	},
 	"spin": func([]string) (string, error) {
 		for range 4 {
 			go func() {

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"syscall"
@@ -51,7 +52,7 @@ func newKeyring(*Order) error {
 }
 
 func setRlimits(o *Order) error {
-	limits := map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NPROC: uint64(o.Pids), unix.RLIMIT_MEMLOCK: 8 << 20,
+	limits := map[int]uint64{unix.RLIMIT_NPROC: uint64(o.Pids), unix.RLIMIT_MEMLOCK: 8 << 20,
 		unix.RLIMIT_MSGQUEUE: 819200, unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0}
 	if o.DataBytes > 0 {
 		limits[unix.RLIMIT_DATA] = uint64(o.DataBytes)
@@ -67,6 +68,19 @@ func setRlimits(o *Order) error {
 		}
 	}
 	return nil
+}
+
+// noCores has this process and what it starts leave no core dumps. The limit is 1 and not 0:
+// where core_pattern names a program the kernel heeds no limit but that one value, and a
+// sandbox's crash would start the program outside, as the host's root. See fs/coredump.c,
+// and core(5) for what is piped. Where the host's own limit is 0, only root can set 1. The
+// filter keeps the command from lowering it.
+func noCores() error {
+	err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1})
+	if errors.Is(err, unix.EPERM) {
+		err = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	}
+	return err
 }
 
 // dropBounding empties the bounding and the ambient set of this thread, from which the

@@ -75,6 +75,11 @@ func (d *descriptors) pipe() (r, w int) {
 // thread is the parent whose death kills it: it must be one that stays.
 func (s *shim) startInit() (*child, error) {
 	runtime.LockOSThread() // for ever; see above
+	if s.blank.on(Rlimits) {
+		if err := noCores(); err != nil { // here, where root may still raise a limit
+			return nil, fmt.Errorf("rlimits: %w", err)
+		}
+	}
 	var theirs, ours descriptors
 	defer theirs.close()
 	socket, theirSocket := ours.pair(unix.SOCK_STREAM)
