@@ -3,6 +3,9 @@
 package process
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -61,6 +64,8 @@ var escapes = []escape{
 	// Using more than is given.
 	{name: "fork bomb", stops: stage.Cgroups, root: true, without: []string{stage.Rlimits}, change: pids(32), attempt: forks(100)},
 	{name: "fork bomb", stops: stage.Rlimits, without: []string{stage.Cgroups}, change: pids(32), attempt: forks(100)},
+	{name: "descriptors on the way", stops: stage.Rlimits, change: ownUser, attempt: sendsMore},
+	{name: "endpoint of another sandbox", stops: stage.Taken, change: ownUser, attempt: cutsOff},
 	{name: "memory bomb", stops: stage.Cgroups, root: true, change: func(s *provider.Spec, _ *lure) { s.Resources.MemoryBytes = 64 << 20 }, attempt: eats(256)},
 	{name: "disk fill", stops: stage.TmpSize, change: tmpSize, attempt: try("fill", "/tmp/file", "8")},
 	{name: "disk fill of /dev/shm", stops: stage.TmpSize, change: tmpSize, attempt: try("fill", "/dev/shm/file", "8")},
@@ -91,6 +96,50 @@ func dumpsCore(t *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string)
 	limit, _ := r.probe(s, "rlimit")
 	text, dumped := r.probe(s, "crash")
 	return dumped || limit != "1", "RLIMIT_CORE " + limit + ", " + text
+}
+
+// ownUser gives the sandbox a user that nothing else on this machine has, for what the kernel
+// counts by users.
+func ownUser(s *provider.Spec, _ *lure) {
+	if os.Geteuid() == 0 {
+		s.Config = []byte(`{"user": "54331:54331"}`)
+	}
+}
+
+// filesLimit is what the README tells of RLIMIT_NOFILE.
+func filesLimit(t *testing.T) int {
+	t.Helper()
+	var host unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &host); err != nil {
+		t.Fatal(err)
+	}
+	return int(min(65536, host.Max/2))
+}
+
+// sendsMore reports whether the sandbox could have more descriptors on the way than a process
+// of it may have open, and the two messages that go through while that is found out.
+func sendsMore(t *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {
+	text, ok := r.probe(s, "inflight", strconv.Itoa(filesLimit(t)+2*253))
+	return ok, text
+}
+
+// cutsOff reports whether the sandbox, with as many descriptors on the way as it may have,
+// keeps another one of its user from being reached.
+func cutsOff(t *testing.T, r *rig, s provider.Sandbox, x *lure) (bool, string) {
+	other := r.create(r.newSpec(func(s *provider.Spec) { ownUser(s, x) })).Sandbox
+	defer r.delete(other)
+	r.get(other, "/")
+	text, ok := r.probe(s, "inflight", strconv.Itoa(filesLimit(t)+2*253))
+	if ok || !strings.Contains(text, unix.ETOOMANYREFS.Error()) {
+		t.Fatalf("the sandbox should have sent what it may: %s", text)
+	}
+	answer, err := r.http.Get("http://" + other.Endpoint.IP + ":" + strconv.Itoa(other.Endpoint.Port) + "/")
+	if err == nil {
+		answer.Body.Close()
+	} else if !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, io.EOF) {
+		t.Errorf("the connection should fail at once: %v", err)
+	}
+	return err != nil, fmt.Sprintf("%s; the other: %v", text, err)
 }
 
 func becomesRoot(_ *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {

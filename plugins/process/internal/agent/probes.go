@@ -81,6 +81,7 @@ var probes = map[string]func(args []string) (string, error){
 	"fork":     forkBomb,
 	"eat":      eat,
 	"fill":     fill,
+	"inflight": inFlight,
 	"dial":     func(args []string) (string, error) { return dial(args[0], args[1]) },
 	"hostname": func([]string) (string, error) { return os.Hostname() },
 	"shm": func(args []string) (string, error) {
@@ -157,6 +158,42 @@ func forkBomb(args []string) (string, error) {
 		_ = cmd.Wait()
 	}
 	return strconv.Itoa(len(made)), failed
+}
+
+// sent are the sockets that hold what inFlight has sent.
+var sent []int
+
+// inFlight sends so many descriptors to itself, and receives none of them.
+func inFlight(args []string) (string, error) {
+	want, _ := strconv.Atoi(args[0])
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(null)
+	const most = 253 // in one message; see unix(7)
+	fds := make([]int, most)
+	for i := range fds {
+		fds[i] = null
+	}
+	n := 0
+	for n < want {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			return "", err
+		}
+		sent = append(sent, pair[0], pair[1])
+		for n < want {
+			if err = unix.Sendmsg(pair[0], []byte{0}, unix.UnixRights(fds...), nil, 0); err != nil {
+				break
+			}
+			n += most
+		}
+		if err != nil && !errors.Is(err, unix.EAGAIN) { // the socket is full: another one
+			return "", fmt.Errorf("after %d: %w", n, err)
+		}
+	}
+	return strconv.Itoa(n), nil
 }
 
 // eat touches so many MiB of memory.

@@ -51,9 +51,16 @@ func newKeyring(*Order) error {
 	return nil
 }
 
+// maxFiles is how many descriptors a process may have, where that is less than half of what
+// the host may. So many may its sandbox have on the way between processes as well, where the
+// kernel counts by users of the host: see carry_linux.go. A plugin or a shim that is not root
+// is that same user, and sends descriptors too. It keeps twice the limit.
+const maxFiles = 1 << 16
+
+// setRlimits sets limits of this process, which the command inherits. So the init has them too.
 func setRlimits(o *Order) error {
-	limits := map[int]uint64{unix.RLIMIT_NPROC: uint64(o.Pids), unix.RLIMIT_MEMLOCK: 8 << 20,
-		unix.RLIMIT_MSGQUEUE: 819200, unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0}
+	limits := map[int]uint64{unix.RLIMIT_NPROC: uint64(o.Pids), unix.RLIMIT_NOFILE: maxFiles,
+		unix.RLIMIT_MEMLOCK: 8 << 20, unix.RLIMIT_MSGQUEUE: 819200, unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0}
 	if o.DataBytes > 0 {
 		limits[unix.RLIMIT_DATA] = uint64(o.DataBytes)
 	}
@@ -61,6 +68,9 @@ func setRlimits(o *Order) error {
 		var have unix.Rlimit
 		if err := unix.Getrlimit(resource, &have); err != nil {
 			return err
+		}
+		if resource == unix.RLIMIT_NOFILE {
+			have.Max /= 2
 		}
 		limit = min(limit, have.Max)
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {

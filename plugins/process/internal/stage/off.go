@@ -23,6 +23,7 @@ const (
 	Seccomp  = "seccomp"
 	Cgroups  = "cgroups"
 	Hidden   = "hidden" // the init is not to be looked into
+	Taken    = "taken"  // connections are taken out of the init, and not sent by it
 )
 
 func (b *Blank) on(mechanism string) bool { return !slices.Contains(b.Off, mechanism) }

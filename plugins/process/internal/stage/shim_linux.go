@@ -95,10 +95,10 @@ func (s *shim) run() error {
 	}
 	if failed == "" {
 		s.answer(Result{Pid: s.init})
-		dropToKill()
 		if s.order.Port != 0 {
-			go s.carry(c.control)
+			go s.newCarrier(c.control).carry(s.listener)
 		}
+		dropToKill()
 	}
 	logged := c.log(s.logs)
 	status := wait(s.init)
