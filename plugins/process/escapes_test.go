@@ -66,6 +66,9 @@ var escapes = []escape{
 	{name: "fork bomb", stops: stage.Rlimits, without: []string{stage.Cgroups}, change: pids(32), attempt: forks(100)},
 	{name: "descriptors on the way", stops: stage.Rlimits, change: ownUser, attempt: sendsMore},
 	{name: "endpoint of another sandbox", stops: stage.Taken, change: ownUser, attempt: cutsOff},
+	{name: "what root may have", stops: stage.Owner, root: true, attempt: chargesRoot},
+	{name: "inotify instances", stops: stage.Ucounts, change: ownUser, attempt: try("inotify", "40")},
+	{name: "queued signals", stops: stage.Rlimits, change: ownUser, attempt: try("timers", "1100")},
 	{name: "memory bomb", stops: stage.Cgroups, root: true, change: func(s *provider.Spec, _ *lure) { s.Resources.MemoryBytes = 64 << 20 }, attempt: eats(256)},
 	{name: "disk fill", stops: stage.TmpSize, change: tmpSize, attempt: try("fill", "/tmp/file", "8")},
 	{name: "disk fill of /dev/shm", stops: stage.TmpSize, change: tmpSize, attempt: try("fill", "/dev/shm/file", "8")},
@@ -104,6 +107,21 @@ func ownUser(s *provider.Spec, _ *lure) {
 	if os.Geteuid() == 0 {
 		s.Config = []byte(`{"user": "54331:54331"}`)
 	}
+}
+
+// chargesRoot reports whether the sandbox's user namespace belongs to root, who is then charged
+// for what is used in it.
+func chargesRoot(t *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {
+	ns, err := os.Open("/proc/" + itoa(r.runOf(t, s).Init) + "/ns/user")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	uid, err := unix.IoctlGetUint32(int(ns.Fd()), unix.NS_GET_OWNER_UID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uid == 0, fmt.Sprint("it belongs to ", uid)
 }
 
 // filesLimit is what the README tells of RLIMIT_NOFILE.

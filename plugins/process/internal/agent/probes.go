@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -82,6 +83,8 @@ var probes = map[string]func(args []string) (string, error){
 	"eat":      eat,
 	"fill":     fill,
 	"inflight": inFlight,
+	"inotify":  inotify,
+	"timers":   timers,
 	"dial":     func(args []string) (string, error) { return dial(args[0], args[1]) },
 	"hostname": func([]string) (string, error) { return os.Hostname() },
 	"shm": func(args []string) (string, error) {
@@ -158,6 +161,32 @@ func forkBomb(args []string) (string, error) {
 		_ = cmd.Wait()
 	}
 	return strconv.Itoa(len(made)), failed
+}
+
+// inotify has so many instances at a time.
+func inotify(args []string) (string, error) {
+	want, _ := strconv.Atoi(args[0])
+	for n := range want {
+		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		if err != nil {
+			return "", fmt.Errorf("after %d: %w", n, err)
+		}
+		defer unix.Close(fd)
+	}
+	return "had", nil
+}
+
+// timers has so many of the kernel's timers at a time, each with its signal.
+func timers(args []string) (string, error) {
+	want, _ := strconv.Atoi(args[0])
+	for n := range want {
+		var id int32
+		if err := call(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&id))); err != nil {
+			return "", fmt.Errorf("after %d: %w", n, err)
+		}
+		defer func() { _ = call(unix.SYS_TIMER_DELETE, uintptr(id), 0, 0) }()
+	}
+	return "had", nil
 }
 
 // sent are the sockets that hold what inFlight has sent.

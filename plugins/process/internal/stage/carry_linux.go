@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -56,7 +57,8 @@ type carrier struct {
 	waiting map[uint32]chan *os.File
 }
 
-// newCarrier begins to listen to the init.
+// newCarrier begins to listen to the init. A shim that is root must still be able to change
+// its user then.
 func (s *shim) newCarrier(control *os.File) *carrier {
 	c := &carrier{control: control, init: -1, waiting: map[uint32]chan *os.File{}}
 	if s.blank.on(Taken) {
@@ -64,7 +66,16 @@ func (s *shim) newCarrier(control *os.File) *carrier {
 			c.init = fd
 		}
 	}
-	go c.receive()
+	begun := make(chan struct{})
+	go func() {
+		if s.blank.owned() {
+			runtime.LockOSThread() // for ever: this thread alone is the owner, who may take
+			_ = become(s.blank.UID)
+		}
+		close(begun)
+		c.receive()
+	}()
+	<-begun
 	return c
 }
 
@@ -209,7 +220,7 @@ func (c *carrier) receive() {
 }
 
 // take takes a copy of a descriptor out of the init. The right to it comes with the user
-// namespace, which belongs to the user of this process; see user_namespaces(7).
+// namespace, which belongs to the effective user of this thread; see user_namespaces(7).
 func (c *carrier) take(fd int) (int, error) {
 	if c.init < 0 {
 		return -1, unix.ENOSYS

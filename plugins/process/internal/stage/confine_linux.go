@@ -57,9 +57,12 @@ func newKeyring(*Order) error {
 // is that same user, and sends descriptors too. It keeps twice the limit.
 const maxFiles = 1 << 16
 
+// maxSignals is how many signals and timers may wait, which are counted like descriptors.
+const maxSignals = 1 << 10
+
 // setRlimits sets limits of this process, which the command inherits. So the init has them too.
 func setRlimits(o *Order) error {
-	limits := map[int]uint64{unix.RLIMIT_NPROC: uint64(o.Pids), unix.RLIMIT_NOFILE: maxFiles,
+	limits := map[int]uint64{unix.RLIMIT_NPROC: uint64(o.Pids), unix.RLIMIT_NOFILE: maxFiles, unix.RLIMIT_SIGPENDING: maxSignals,
 		unix.RLIMIT_MEMLOCK: 8 << 20, unix.RLIMIT_MSGQUEUE: 819200, unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0}
 	if o.DataBytes > 0 {
 		limits[unix.RLIMIT_DATA] = uint64(o.DataBytes)

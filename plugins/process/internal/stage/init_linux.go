@@ -71,7 +71,7 @@ func prepare(b *Blank) error {
 		}
 	}
 	if b.on(Root) && b.Privileged {
-		return leaveHost()
+		return leaveHost(b)
 	}
 	return nil
 }

@@ -22,8 +22,10 @@ const (
 	NNP      = "no_new_privs"
 	Seccomp  = "seccomp"
 	Cgroups  = "cgroups"
-	Hidden   = "hidden" // the init is not to be looked into
-	Taken    = "taken"  // connections are taken out of the init, and not sent by it
+	Hidden   = "hidden"  // the init is not to be looked into
+	Owner    = "owner"   // the user namespace is the sandbox's user's own, not root's
+	Ucounts  = "ucounts" // limits of the user namespace
+	Taken    = "taken"   // connections are taken out of the init, and not sent by it
 )
 
 func (b *Blank) on(mechanism string) bool { return !slices.Contains(b.Off, mechanism) }

@@ -22,7 +22,7 @@ const (
 // leaveHost puts an empty tmpfs with /proc in the place of the host's root. It comes before
 // anything is made or mounted at a path that another's content could lead astray: what a
 // symlink may point to from then on is in the sandbox.
-func leaveHost() error {
+func leaveHost(b *Blank) error {
 	do := &doing{}
 	do.mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	const base = "/tmp" // some directory that every host has
@@ -36,7 +36,30 @@ func leaveHost() error {
 	do.call("pivot_root", base, unix.PivotRoot(".", "."))
 	do.call("umount", "the old root", unix.Unmount(".", unix.MNT_DETACH))
 	do.call("chdir", "/", unix.Chdir("/"))
+	if b.on(User) && b.on(Ucounts) {
+		do.limit("max_inotify_instances", maxInotify)
+		do.limit("max_inotify_watches", maxWatches)
+	}
 	return do.err
+}
+
+// How much of what the kernel counts by users of the host one sandbox may have; see
+// owner_linux.go. The kernel lets a user have 128 instances.
+const (
+	maxInotify = 32
+	maxWatches = 1 << 14
+)
+
+// limit sets a limit of this process's user namespace; see namespaces(7) for /proc/sys/user.
+func (d *doing) limit(name string, n int) {
+	if d.err != nil {
+		return
+	}
+	path := "/proc/sys/user/" + name
+	err := os.WriteFile(path, []byte(strconv.Itoa(n)), 0)
+	if !errors.Is(err, fs.ErrNotExist) { // a kernel without it
+		d.call("limit", path, err)
+	}
 }
 
 // makeRoot makes the sandbox's root of trees, which the shim has handed over, or of our own.
@@ -49,7 +72,7 @@ func makeRoot(o *Order, given []int) (err error) {
 		if given, err = openTrees(o); err != nil {
 			return err
 		}
-		if err := leaveHost(); err != nil {
+		if err := leaveHost(&o.Blank); err != nil {
 			return err
 		}
 	}

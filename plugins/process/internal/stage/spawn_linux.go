@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -108,8 +109,11 @@ func (s *shim) startInit() (*child, error) {
 	}
 	theirs.keep(null)
 	files := []uintptr{uintptr(null), uintptr(outW), uintptr(errW), uintptr(theirSocket), uintptr(theirControl)}
-	s.init, err = syscall.ForkExec("/proc/self/exe", []string{InitName, Nameless}, &syscall.ProcAttr{
-		Dir: "/", Env: append(Environment(), "GOGC=off"), Files: files, Sys: s.blank.namespaces()})
+	err = s.asOwner(func() (err error) {
+		s.init, err = syscall.ForkExec("/proc/self/exe", []string{InitName, Nameless}, &syscall.ProcAttr{
+			Dir: "/", Env: append(Environment(), "GOGC=off"), Files: files, Sys: s.blank.namespaces()})
+		return err
+	})
 	if err != nil {
 		return fail(fmt.Errorf("the namespaces can't be made: %w", err))
 	}
@@ -192,6 +196,7 @@ func (b *Blank) namespaces() *syscall.SysProcAttr {
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: b.UID, HostID: b.UID, Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: b.GID, HostID: b.GID, Size: 1}}
 		attr.GidMappingsEnableSetgroups = b.Privileged
+		attr.AmbientCaps = append(slices.Clone(setupCaps), unix.CAP_SYS_RESOURCE) // for the namespace's limits
 	}
 	return attr
 }
