@@ -31,7 +31,7 @@ const (
 type Config struct {
 	Pull   string    `berth:"pull,optional" default:"missing" oneof:"never,missing,always" doc:"When an image is pulled: never, when it is missing, or always: each create asks the registry for the newest and fails when it is away."`
 	CapAdd []string  `berth:"cap_add,optional" doc:"Linux capabilities that sandboxes keep, such as NET_BIND_SERVICE. All others are dropped."`
-	Allow  []string  `berth:"allow,optional" oneof:"host_network,docker_socket" doc:"What is refused unless it is named here: the host's network, mounts that reach the Docker socket."`
+	Allow  []string  `berth:"allow,optional" oneof:"host_network,docker_socket" doc:"What is refused unless it is named here: the host's network, mounts that reach the socket of Docker or containerd."`
 	Log    LogConfig `berth:"log,optional" doc:"How much of a sandbox's output the daemon keeps."`
 }
 

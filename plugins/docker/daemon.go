@@ -110,15 +110,6 @@ func (d *daemon) renegotiate() {
 	d.conn.Swap(fresh).transport.CloseIdleConnections()
 }
 
-// socketFromEnv is the path of the daemon's unix socket, or "".
-func socketFromEnv() string {
-	u, err := client.ParseHostURL(hostFromEnv())
-	if err != nil || u.Scheme != "unix" {
-		return ""
-	}
-	return u.Host
-}
-
 // hostFromEnv is where the daemon is.
 func hostFromEnv() string {
 	if host := os.Getenv(client.EnvOverrideHost); host != "" {

@@ -278,3 +278,12 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// socketFromEnv is the path of the daemon's unix socket, or "".
+func socketFromEnv() string {
+	u, err := client.ParseHostURL(hostFromEnv())
+	if err != nil || u.Scheme != "unix" {
+		return ""
+	}
+	return u.Host
+}

@@ -117,7 +117,7 @@ func (p *Provider) refuseUnsafe(spec provider.Spec) error {
 		return invalid("%s; %s", summary, remedy)
 	}
 	for _, m := range spec.Mounts {
-		if summary, remedy := p.config.checkSource(m.Name, m.Source, socketFromEnv()); summary != "" {
+		if summary, remedy := p.config.checkSource(m.Name, m.Source); summary != "" {
 			return invalid("%s; %s", summary, remedy)
 		}
 	}

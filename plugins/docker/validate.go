@@ -73,7 +73,7 @@ func validateTemplate(config Config, name string, t provider.TemplateInfo) provi
 		if m.Source == "" {
 			continue // it depends on the session; Create judges it
 		}
-		if summary, remedy := config.checkSource(m.Name, m.Source, socketFromEnv()); summary != "" {
+		if summary, remedy := config.checkSource(m.Name, m.Source); summary != "" {
 			refuse("mount."+m.Name+".source", summary, remedy)
 		}
 	}

@@ -20,8 +20,8 @@ const (
 	isolationFull = "full"
 )
 
-// allowDockerSocket is the value of Config.Allow that permits mounts that reach the
-// Docker socket.
+// allowDockerSocket is the value of Config.Allow that permits mounts, roots and images that
+// reach the socket of Docker or containerd.
 const allowDockerSocket = "docker_socket"
 
 // networkNone is the one network that there is: of the sandbox's own, with nothing in it.
@@ -41,7 +41,7 @@ type Config struct {
 	StateDir string    `berth:"state_dir,optional" doc:"Where sandboxes are recorded and their logs kept, mode 0700. Default: /var/lib/berth-process for root, else .local/state/berth-process under HOME."`
 	Root     []string  `berth:"root,optional" doc:"What sandboxes without an image see of this machine, read-only: absolute paths, which must exist. Default: /usr, /bin, /sbin, /lib*, and of /etc what the dynamic linker, TLS and the time zone need."`
 	Cgroup   string    `berth:"cgroup,optional" default:"berth" pattern:"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$" doc:"The cgroup under which each sandbox has its own, relative to /sys/fs/cgroup, and on version 1 to each controller there. What is above it must exist."`
-	Allow    []string  `berth:"allow,optional" oneof:"docker_socket" doc:"What is refused unless it is named here: mounts that reach the Docker socket."`
+	Allow    []string  `berth:"allow,optional" oneof:"docker_socket" doc:"What is refused unless it is named here: mounts, a root and images that reach the socket of Docker or containerd."`
 	Log      LogConfig `berth:"log,optional" doc:"How much of a sandbox's output is kept."`
 }
 

@@ -206,6 +206,9 @@ func TestCreateFails(t *testing.T) {
 		"digest":            {func(s *provider.Spec) { s.Digest = "sha256:00" }, provider.NotFound, "no longer what it was"},
 		"name":              {func(s *provider.Spec) { s.Name = "../x" }, provider.InvalidArgument, "name is"},
 		"docker socket":     {mounting("/var/run", "/run"), provider.InvalidArgument, "allow = "},
+		"containerd socket": {mounting("/run/containerd", "/x"), provider.InvalidArgument, "containerd.sock"},
+		"rootless socket":   {mounting("/run/user/1000", "/x"), provider.InvalidArgument, "/run/user/1000/docker.sock"},
+		"image of sockets":  {func(s *provider.Spec) { s.Image = "/var/run" }, provider.InvalidArgument, "allow = "},
 		"whole machine":     {mounting("/", "/host"), provider.InvalidArgument, "whole machine"},
 		"own directory":     {mounting(r.dir.path, "/state"), provider.InvalidArgument, "overlap"},
 		"mount over /proc":  {mounting(t.TempDir(), "/proc/x"), provider.InvalidArgument, "its own /proc"},
@@ -226,6 +229,9 @@ func TestCreateFails(t *testing.T) {
 		})
 	}
 	r.nothingLeft(t)
+	if _, err := New(Config{StateDir: r.dir.path, Root: []string{"/usr", "/run"}}, Options{}); provider.ClassOf(err) != provider.InvalidArgument {
+		t.Errorf("a root with sockets: %v", err)
+	}
 }
 
 // A command that exits at once fails a create that is to look for it, with its output. How

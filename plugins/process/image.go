@@ -72,7 +72,7 @@ func (p *Provider) prepare(ctx context.Context, req provider.PrepareRequest) (pr
 
 // image looks at what the root of an image is made of, now.
 func (p *Provider) image(name string) (image, error) {
-	if summary, remedy := checkImage(name); summary != "" {
+	if summary, remedy := p.config.checkImage(name); summary != "" {
 		return image{}, refusal(provider.InvalidArgument, summary+"; "+remedy)
 	}
 	sum := sha256.New()

@@ -169,12 +169,12 @@ func TestUnreadableByItsID(t *testing.T) {
 
 // What is wrong with settings is told with the field, the value and the remedy.
 func TestValidate(t *testing.T) {
-	found := validate(Config{StateDir: "x", Root: []string{"/", "/proc"}, Cgroup: "../x", Allow: []string{"all"}, Log: LogConfig{MaxSize: 1, MaxFiles: 101}},
+	found := validate(Config{StateDir: "x", Root: []string{"/", "/proc", "/run"}, Cgroup: "../x", Allow: []string{"all"}, Log: LogConfig{MaxSize: 1, MaxFiles: 101}},
 		map[string]sdk.TemplateOf[SandboxConfig]{"t": {
 			TemplateInfo: provider.TemplateInfo{Image: "sandbox:latest", Network: "bridge",
 				Mounts: []provider.Mount{{Name: "m", Source: "/run", Target: "/x"}, {Name: "later", Target: "/y"}}},
 			Config: SandboxConfig{User: "0:0", WorkDir: "x"},
-		}})
+		}, "u": {TemplateInfo: provider.TemplateInfo{Image: "/run/containerd"}}})
 	var paths []string
 	for _, d := range found {
 		if d.Summary == "" || d.Detail == "" {
@@ -182,13 +182,16 @@ func TestValidate(t *testing.T) {
 		}
 		paths = append(paths, strings.Join(d.Path, "."))
 	}
-	want := []string{"state_dir", "root", "root", "cgroup", "allow", "log.max_size", "log.max_file",
-		"template.image", "template.network", "user", "workdir", "template.mount.m"}
+	want := []string{"state_dir", "root", "root", "root", "cgroup", "allow", "log.max_size", "log.max_file",
+		"template.image", "template.network", "user", "workdir", "template.mount.m", "template.image"}
 	if !slices.Equal(paths, want) {
 		t.Errorf("found %v, want %v", paths, want)
 	}
 	if d := validate(Config{}, map[string]sdk.TemplateOf[SandboxConfig]{"t": {}}); len(d) > 0 {
 		t.Errorf("nothing is set: %+v", d)
+	}
+	if d := validate(Config{Root: []string{"/run"}, Allow: []string{allowDockerSocket}}, nil); len(d) > 0 {
+		t.Errorf("it is allowed: %+v", d)
 	}
 }
 

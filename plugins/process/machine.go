@@ -178,7 +178,7 @@ func (m *machine) limitations() []provider.Limitation {
 		tell("landlock", fmt.Sprintf("Landlock %d: it does not confine signals and abstract sockets; namespaces do", m.landlock))
 	}
 	if groups, err := os.Getgroups(); !root && err == nil && hasOther(groups, os.Getegid()) {
-		tell("groups", "the host runs as a user with supplementary groups: sandboxes keep them, and with them the right to files of those groups in their mounts")
+		tell("groups", "the host runs as a user with supplementary groups, which the kernel does not let it drop: sandboxes keep them, and with them the right to files and sockets of those groups in their mounts")
 	}
 	if !root {
 		tell("users", "the host is not root: all sandboxes have its user id, and namespaces alone keep them apart")

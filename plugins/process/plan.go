@@ -138,7 +138,7 @@ func (p *Provider) refuseUnsafe(spec provider.Spec, own SandboxConfig) error {
 	if spec.Port < 0 || spec.Port > 65535 {
 		return invalid("port is %d; it must be from 0 to 65535", spec.Port)
 	}
-	if summary, remedy := checkImage(spec.Image); summary != "" {
+	if summary, remedy := p.config.checkImage(spec.Image); summary != "" {
 		return invalid("%s; %s", summary, remedy)
 	}
 	if summary, remedy := checkNetwork(spec.Network); summary != "" {

@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/berth-dev/berth/plugins/internal/doors"
 	"github.com/berth-dev/berth/sdk"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
-// validate judges what the schemas can't express. It looks at no file.
+// validate judges what the schemas can't express. It looks at no file but for where sockets
+// are that no sandbox may reach.
 func validate(config Config, templates map[string]sdk.TemplateOf[SandboxConfig]) provider.Diagnostics {
 	out := validateConfig(config)
 	names := make([]string, 0, len(templates))
@@ -44,6 +46,8 @@ func validateConfig(config Config) provider.Diagnostics {
 			refuse("root", fmt.Sprintf("root holds %q; each entry must be a clean absolute path below /", r), "name the directories that sandboxes may read, such as /usr")
 		} else if why := ownPath(r); why != "" {
 			refuse("root", fmt.Sprintf("root holds %q, but %s", r, why), "leave it out")
+		} else if why, remedy := config.reaches(r); why != "" {
+			refuse("root", fmt.Sprintf("root holds %q, which %s", r, why), remedy)
 		}
 	}
 	if c := config.Cgroup; c != "" && (!cgroupName.MatchString(c) || path.Clean(c) != c || strings.HasPrefix(c, "..")) {
@@ -70,7 +74,7 @@ func validateTemplate(config Config, name string, t sdk.TemplateOf[SandboxConfig
 		out = append(out, provider.Diagnostic{Severity: provider.SeverityError,
 			Summary: summary, Detail: remedy, Template: name, Path: path})
 	}
-	if summary, remedy := checkImage(t.Image); summary != "" {
+	if summary, remedy := config.checkImage(t.Image); summary != "" {
 		refuse([]string{"template.image"}, summary, remedy)
 	}
 	if summary, remedy := checkNetwork(t.Network); summary != "" {
@@ -91,7 +95,7 @@ func validateTemplate(config Config, name string, t sdk.TemplateOf[SandboxConfig
 }
 
 // checkImage judges an image's name: nothing, or the path of a directory.
-func checkImage(image string) (summary, remedy string) {
+func (c Config) checkImage(image string) (summary, remedy string) {
 	switch {
 	case image == "":
 		return "", ""
@@ -100,6 +104,9 @@ func checkImage(image string) (summary, remedy string) {
 			"write the directory's clean absolute path, or leave image out: sandboxes then see what the provider's root names"
 	case ownPath(image) != "":
 		return fmt.Sprintf("image is %q, but %s", image, ownPath(image)), "choose another directory"
+	}
+	if why, remedy := c.reaches(image); why != "" {
+		return fmt.Sprintf("image is %q, which %s", image, why), remedy
 	}
 	return "", ""
 }
@@ -113,8 +120,18 @@ func checkNetwork(network string) (summary, remedy string) {
 		`leave network out, or write "none"`
 }
 
-// dockerSockets are where the Docker daemon usually listens.
-var dockerSockets = []string{"/var/run/docker.sock", "/run/docker.sock"}
+// reaches tells which socket a sandbox would reach that is shown path; both "" for none. That
+// it can't write to what it is shown does not keep it from connecting.
+func (c Config) reaches(path string) (why, remedy string) {
+	if slices.Contains(c.Allow, allowDockerSocket) {
+		return "", ""
+	}
+	if s := doors.Behind(path); s != "" {
+		return fmt.Sprintf("reaches the socket %s, by which a sandbox would be root on this machine", s),
+			`name a directory that does not contain it, or write allow = ["docker_socket"] in the provider's config`
+	}
+	return "", ""
+}
 
 // checkMount refuses a mount that can't be or that gives too much away. A source that
 // depends on the session is "" when a template is judged. private is what no sandbox may
@@ -142,14 +159,8 @@ func (c Config) checkMount(m provider.Mount, private []string) (summary, remedy 
 			return fmt.Sprintf("mount %s: its source %q and the provider's own directory %q overlap", m.Name, m.Source, p), "name another directory"
 		}
 	}
-	if slices.Contains(c.Allow, allowDockerSocket) {
-		return "", ""
-	}
-	for _, socket := range dockerSockets {
-		if within(socket, m.Source) {
-			return fmt.Sprintf("mount %s: its source %q reaches the Docker socket, which makes the sandbox root on this machine", m.Name, m.Source),
-				`name a directory that does not contain it, or write allow = ["docker_socket"] in the provider's config`
-		}
+	if why, remedy := c.reaches(m.Source); why != "" {
+		return fmt.Sprintf("mount %s: its source %q %s", m.Name, m.Source, why), remedy
 	}
 	return "", ""
 }
