@@ -69,7 +69,8 @@
 //   - "standard", the default: user, mount, pid, ipc, uts and network namespaces, a fresh
 //     root, no capabilities, no_new_privs, the seccomp filter. Landlock is added where the
 //     kernel has it, limits on the sandbox as a whole where cgroups can be had; without
-//     them memory is limited for each process and pids by RLIMIT_NPROC, and Health says so.
+//     them only the private memory of each process is limited, by RLIMIT_DATA, and pids by
+//     RLIMIT_NPROC, and Health says so.
 //   - "full": all of that, Landlock, and cgroups for memory, CPU and pids.
 //
 // There is no level below: a machine that can't give "standard" runs no sandboxes.

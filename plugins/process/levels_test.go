@@ -5,6 +5,7 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,6 +62,9 @@ func TestLevels(t *testing.T) {
 	health, err := r.Health(t.Context())
 	if err != nil || !health.Available {
 		t.Fatalf("health = %+v, %v", health, err)
+	}
+	if reasons := fmt.Sprint(health.Limitations); !strings.Contains(reasons, "private memory of each process only") {
+		t.Errorf("health promises too much of memory: %s", reasons)
 	}
 	for _, name := range []string{"memory", "swap", "pids", "cpus", "landlock"} {
 		if !slices.ContainsFunc(health.Limitations, func(l provider.Limitation) bool { return l.Name == name && l.Reason != "" }) {

@@ -157,7 +157,7 @@ func (m *machine) limitations() []provider.Limitation {
 	}
 	root := os.Geteuid() == 0
 	if !m.tree.Has("memory") {
-		tell("memory", "no memory cgroup ("+m.tree.Lacking("memory")+"): the limit holds for each process, not for the sandbox; with isolation = \"full\" sandboxes are refused")
+		tell("memory", "no memory cgroup ("+m.tree.Lacking("memory")+"): the limit holds for the private memory of each process only (RLIMIT_DATA), not for what is mapped shared, not for the sandbox; with isolation = \"full\" sandboxes are refused")
 	}
 	if !m.tree.Has("swap") {
 		tell("swap", `swap is not limited with swap = "auto", and swap = "require" is refused`)
