@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +32,7 @@ func TestCreateServeDelete(t *testing.T) {
 	if status, body := r.get(s, "/"); status != 200 || body != "hello from agent agent-7\n" {
 		t.Errorf("GET /: %d %q", status, body)
 	}
-	if _, body := r.get(s, "/env"); body != `["AGENT_ID=agent-7","PATH=`+defaultPath+"\"]\n" {
+	if _, body := r.get(s, "/env"); body != `["AGENT_ID=agent-7","PATH=`+defaultPath+"\",\"PORT=8000\"]\n" {
 		t.Errorf("environment = %s", body)
 	}
 	for _, ref := range []provider.Ref{{ID: s.ID}, {Name: spec.Name}} {
@@ -53,6 +54,23 @@ func TestCreateServeDelete(t *testing.T) {
 	for _, ref := range []provider.Ref{{ID: s.ID}, {Name: spec.Name}} {
 		if _, err := r.Get(t.Context(), ref); provider.ClassOf(err) != provider.NotFound {
 			t.Errorf("Get %v after Delete: %v", ref, err)
+		}
+	}
+}
+
+// What a template sets is not set for it, and without a port there is no PORT.
+func TestEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		vars []provider.EnvVar
+		port int
+		want []string
+	}{
+		{nil, 0, []string{"PATH=" + defaultPath}},
+		{nil, 80, []string{"PATH=" + defaultPath, "PORT=80"}},
+		{[]provider.EnvVar{{Name: "PORT", Value: "x"}, {Name: "PATH"}}, 80, []string{"PORT=x", "PATH="}},
+	} {
+		if got := environment(c.vars, c.port); !slices.Equal(got, c.want) {
+			t.Errorf("%v, port %d: %q", c.vars, c.port, got)
 		}
 	}
 }

@@ -47,11 +47,11 @@
 // A sandbox's network has its loopback interface and nothing else: nothing outside can be
 // reached, the host neither. The endpoint is a port of 127.0.0.1 of this machine that the
 // kernel picks and the provider holds from before the sandbox's start. The shim listens on
-// it as soon as the command listens on the template's port, on any address of its own
-// network, and carries each connection. So the port is never raced for, and a connection is
-// refused until the agent is there. The same holds with and without root, and needs no
-// bridge, address or firewall rule that could be left behind. Both of a template's kinds of
-// endpoint, "network" and "published", are this one.
+// it as soon as the command listens on the template's port, which it finds in PORT, on any
+// address of its own network, and carries each connection. So the port is never raced for,
+// and a connection is refused until the agent is there. The same holds with and without
+// root, and needs no bridge, address or firewall rule that could be left behind. Both of a
+// template's kinds of endpoint, "network" and "published", are this one.
 //
 // # Images
 //

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func (p *Provider) plan(ctx context.Context, spec provider.Spec) (*plan, error) 
 		Blank: stage.Blank{Privileged: os.Geteuid() == 0, UID: uid, GID: gid, Off: p.off},
 		ID:    id, Dir: p.dir.box(spec.Name),
 		Entries: img.entries, TmpBytes: int64(own.TmpSize),
-		Command: spec.Command, Env: environment(spec.Env), WorkDir: own.WorkDir, Port: spec.Port,
+		Command: spec.Command, Env: environment(spec.Env, spec.Port), WorkDir: own.WorkDir, Port: spec.Port,
 		Pids: spec.Resources.Pids, Filter: filter, LandlockABI: p.machine.landlock,
 		LogBytes: int64(p.config.Log.MaxSize), LogFiles: int(p.config.Log.MaxFiles),
 	}
@@ -104,16 +105,20 @@ func (p *Provider) plan(ctx context.Context, spec provider.Spec) (*plan, error) 
 	return out, nil
 }
 
-// environment is that of a Spec; a PATH is added where it has none, as an image would.
-func environment(vars []provider.EnvVar) []string {
-	env := make([]string, 0, len(vars)+1)
-	path := false
+// environment is that of a Spec. A PATH is added where it has none, as an image would, and
+// where there is a port PORT, which many servers listen on unasked.
+func environment(vars []provider.EnvVar, port int) []string {
+	env := make([]string, 0, len(vars)+2)
+	has := map[string]bool{}
 	for _, v := range vars {
-		path = path || v.Name == "PATH"
+		has[v.Name] = true
 		env = append(env, v.Name+"="+v.Value)
 	}
-	if !path {
+	if !has["PATH"] {
 		env = append(env, "PATH="+defaultPath)
+	}
+	if port != 0 && !has["PORT"] {
+		env = append(env, "PORT="+strconv.Itoa(port))
 	}
 	return env
 }
