@@ -66,7 +66,7 @@ func TestLevels(t *testing.T) {
 	if reasons := fmt.Sprint(health.Limitations); !strings.Contains(reasons, "private memory of each process only") {
 		t.Errorf("health promises too much of memory: %s", reasons)
 	}
-	for _, name := range []string{"memory", "swap", "pids", "cpus", "landlock"} {
+	for _, name := range []string{"memory", "swap", "pids", "cpus", "landlock", "disk"} {
 		if !slices.ContainsFunc(health.Limitations, func(l provider.Limitation) bool { return l.Name == name && l.Reason != "" }) {
 			t.Errorf("health does not tell of %s: %+v", name, health.Limitations)
 		}

@@ -183,6 +183,7 @@ func (m *machine) limitations() []provider.Limitation {
 	if !root {
 		tell("users", "the host is not root: all sandboxes have its user id, and namespaces alone keep them apart")
 	}
+	tell("disk", "writable mounts have no quota: a sandbox can fill the file systems they are on; /tmp and /dev/shm have tmp_size")
 	tell("egress", "a sandbox's network has nothing but its loopback interface: it reaches nothing outside")
 	return out
 }
