@@ -252,6 +252,38 @@ func TestCreateFails(t *testing.T) {
 	}
 }
 
+// A mount's source that was resolved and judged, and of which a part is a symlink by now, is
+// not followed: a sandbox may have put it there.
+func TestCreateMountExchanged(t *testing.T) {
+	r := newRig(t, Config{})
+	dir, err := filepath.EvalSymlinks(stateDirFor(t))
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(dir, "real", "below"), 0o755)
+	}
+	if err == nil {
+		err = os.Symlink("real", filepath.Join(dir, "link"))
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "file"), []byte("hello"), 0o644)
+	}
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{"link", "link/below"} {
+		_, err := r.Create(t.Context(), r.newSpec(mounting(filepath.Join(dir, source), "/x")))
+		if provider.ClassOf(err) != provider.Internal || !strings.Contains(err.Error(), "has become a symlink") || !strings.Contains(err.Error(), filepath.Join(dir, source)) {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+	r.nothingLeft(t)
+	for _, source := range []string{"real/below", "file"} {
+		r.delete(r.create(r.newSpec(mounting(filepath.Join(dir, source), "/x"))).Sandbox)
+	}
+}
+
 // A command that exits at once fails a create that is to look for it, with its output. How
 // long the look is depends on nothing but time: on a busy machine it may miss the exit.
 func TestConfirmStart(t *testing.T) {

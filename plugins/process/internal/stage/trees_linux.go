@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +22,8 @@ func openTrees(o *Order) ([]int, error) {
 		}
 		return nil, err
 	}
-	open := func(what, source string, attr uint64) error {
-		fd, err := cloneTree(source, attr)
+	open := func(what, source string, clone func(string, uint64) (int, error), attr uint64) error {
+		fd, err := clone(source, attr)
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", what, source, err)
 		}
@@ -41,12 +42,12 @@ func openTrees(o *Order) ([]int, error) {
 		if e.Source == "" {
 			continue
 		}
-		if err := open("root entry", e.Source, plain|readOnly); err != nil {
+		if err := open("root entry", e.Source, cloneTree, plain|readOnly); err != nil {
 			return fail(err)
 		}
 	}
 	for _, d := range devices {
-		if err := open("device", "/dev/"+d, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC); err != nil {
+		if err := open("device", "/dev/"+d, cloneTree, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC); err != nil {
 			return fail(err)
 		}
 	}
@@ -55,7 +56,7 @@ func openTrees(o *Order) ([]int, error) {
 		if m.ReadOnly {
 			attr |= readOnly
 		}
-		if err := open("mount", m.Source, attr); err != nil {
+		if err := open("mount", m.Source, cloneResolved, attr); err != nil {
 			return fail(err)
 		}
 	}
@@ -65,7 +66,27 @@ func openTrees(o *Order) ([]int, error) {
 // cloneTree makes a detached copy of what is mounted at and below path, with attributes
 // added everywhere. It takes no part in the host's mounts and unmounts.
 func cloneTree(path string, attr uint64) (fd int, err error) {
-	fd, err = unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	return cloneAt(unix.AT_FDCWD, path, 0, attr)
+}
+
+// cloneResolved is cloneTree for a path whose symlinks have been resolved: it follows none.
+// Somebody has judged where the path leads. A sandbox that may write to a directory on the way
+// could have put a symlink there since, which root would follow to anywhere. See openat2(2).
+func cloneResolved(path string, attr uint64) (fd int, err error) {
+	at, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
+	if errors.Is(err, unix.ELOOP) {
+		return -1, fmt.Errorf("a part of the path has become a symlink since it was resolved: %w", err)
+	}
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(at)
+	return cloneAt(at, "", unix.AT_EMPTY_PATH, attr)
+}
+
+func cloneAt(dir int, path string, flags uint, attr uint64) (fd int, err error) {
+	fd, err = unix.OpenTree(dir, path, flags|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
 		return -1, err
 	}
