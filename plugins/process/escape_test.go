@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
+	"github.com/berth-dev/berth/plugins/process/internal/cgroup"
 	"github.com/berth-dev/berth/plugins/process/internal/stage"
 	"github.com/berth-dev/berth/sdk/provider"
 )
@@ -39,7 +40,8 @@ type lure struct {
 	dir      string // of the host, open to all; not mounted
 	shared   string // mounted at /shared, writable
 	readOnly string // mounted at /readonly
-	victim   int    // pid of a process with the sandboxes' user id
+	victim   int    // pid of a process with the sandboxes' user id, which may trace it
+	sys      string // a file of /sys that the sandboxes' user may write; "" for none
 	abstract string // an abstract socket that listens
 	tcp      string // an address of the host that listens
 	shm      int    // key of shared memory
@@ -137,10 +139,11 @@ func newLure(t *testing.T) *lure {
 	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("host secret"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	victim := exec.Command("sleep", "600")
+	victim := exec.Command(world.agent, "-traceable", "-never-listen")
 	if os.Geteuid() == 0 {
 		uid, gid, _ := parseUser(defaultUser)
 		victim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		x.sys = sysFile(t, uid)
 		mode := uint32(unix.S_IFCHR | 0o666)
 		if err := unix.Mknod(filepath.Join(x.shared, "null"), mode, int(unix.Mkdev(1, 3))); err != nil {
 			t.Fatal(err)
@@ -159,10 +162,17 @@ func newLure(t *testing.T) *lure {
 			t.Fatal(err)
 		}
 	}
-	if err := victim.Start(); err != nil {
+	said, err := victim.StdoutPipe()
+	if err == nil {
+		err = victim.Start()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = victim.Process.Kill(); _ = victim.Wait() })
+	if _, err := said.Read(make([]byte, 1)); err != nil { // it may be traced from then on
+		t.Fatal(err)
+	}
 	x.victim = victim.Process.Pid
 	for _, l := range []struct{ network, address string }{{"unix", x.abstract}, {"tcp", "127.0.0.1:0"}} {
 		listener, err := net.Listen(l.network, l.address)
@@ -181,6 +191,27 @@ func newLure(t *testing.T) *lure {
 	}
 	t.Cleanup(func() { _, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil) })
 	return x
+}
+
+// sysFile is a file of a cgroup without processes, given to uid; "" where none can be made.
+// Whatever is written to it changes nothing.
+func sysFile(t *testing.T, uid int) string {
+	t.Helper()
+	for parent, name := range map[string]string{"pids": "notify_on_release", ".": "cgroup.max.depth"} { // version 1 and 2
+		dir := filepath.Join(cgroup.Mountpoint, parent, "berth-lure-"+uuid.NewString())
+		if os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		t.Cleanup(func() {
+			if err := os.Remove(dir); err != nil {
+				t.Error(err)
+			}
+		})
+		if file := filepath.Join(dir, name); os.Chown(file, uid, -1) == nil {
+			return file
+		}
+	}
+	return ""
 }
 
 // freePort is a port that was free a moment ago; for sandboxes in the host's network.

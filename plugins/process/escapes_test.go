@@ -21,8 +21,12 @@ var escapes = []escape{
 	// Files of the host.
 	{name: "host file", stops: stage.Root, attempt: try("read", "{dir}/secret")},
 	{name: "sysfs", stops: stage.Root, attempt: try("read", "/sys/kernel/mm/transparent_hugepage/enabled")},
+	{name: "write to sysfs", stops: stage.Root, root: true, attempt: writesSys},
 	{name: "write to a read-only mount", stops: stage.ReadOnly, without: []string{stage.Landlock}, attempt: try("write", "/readonly/file", "x")},
 	{name: "write to a read-only mount", stops: stage.Landlock, without: []string{stage.ReadOnly}, attempt: try("write", "/readonly/file", "x")},
+	{name: "a new device node", stops: stage.Seccomp, without: []string{stage.Caps, stage.User}, root: true, attempt: try("mknod", "/tmp/null")},
+	{name: "a new device node", stops: stage.Caps, without: []string{stage.Seccomp, stage.User}, root: true, attempt: try("mknod", "/tmp/null")},
+	{name: "a new device node", stops: stage.User, without: []string{stage.Seccomp, stage.Caps}, root: true, attempt: try("mknod", "/tmp/null")},
 	{name: "device node", stops: stage.NoSuid, root: true, attempt: try("open", "/shared/null")},
 
 	// A program that is setuid root on the host.
@@ -33,7 +37,10 @@ var escapes = []escape{
 	// Processes.
 	{name: "signal to a host process", stops: stage.PID, without: []string{stage.User, stage.Landlock}, root: true, attempt: try("signal", "{victim}")},
 	{name: "signal to a host process", stops: stage.Landlock, without: []string{stage.PID, stage.User}, root: true, attempt: try("signal", "{victim}")},
-	{name: "list of host processes", stops: stage.PID, without: []string{stage.User}, root: true, attempt: finds(always("sleep 600"), "processes")},
+	{name: "list of host processes", stops: stage.PID, without: []string{stage.User}, root: true, attempt: finds(always("-traceable"), "processes")},
+	{name: "ptrace of a host process", stops: stage.PID, without: []string{stage.User, stage.Landlock, stage.Seccomp}, root: true, attempt: try("seize", "{victim}")},
+	{name: "ptrace of a host process", stops: stage.Landlock, without: []string{stage.PID, stage.User, stage.Seccomp}, root: true, attempt: try("seize", "{victim}")},
+	{name: "ptrace of a host process", stops: stage.Seccomp, without: []string{stage.PID, stage.User, stage.Landlock}, root: true, attempt: try("seize", "{victim}")},
 	{name: "memory of the init", stops: stage.Hidden, attempt: try("open", "/proc/1/mem")},
 	{name: "ptrace", stops: stage.Seccomp, attempt: try("ptrace")},
 
@@ -84,6 +91,15 @@ func pids(n int64) func(*provider.Spec, *lure) {
 }
 
 func tmpSize(s *provider.Spec, _ *lure) { s.Config = []byte(`{"tmp_size": "1MiB"}`) }
+
+// writesSys reports whether the sandbox could write to a file of /sys that its user may write.
+func writesSys(t *testing.T, r *rig, s provider.Sandbox, x *lure) (bool, string) {
+	if x.sys == "" {
+		t.Skip("no cgroup can be made here")
+	}
+	text, ok := r.probe(s, "write", x.sys, "0")
+	return ok, text
+}
 
 // dumpsCore reports whether a process that has raised its limit as far as it may and then
 // crashes is dumped. A core_pattern that names a program can't be set for a test, and heeds

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -24,6 +26,7 @@ func main() {
 	exit := flag.Int("exit", -1, "exit at once with this code")
 	exitAfter := flag.Duration("exit-after", 0, "exit with code 0 after so long")
 	never := flag.Bool("never-listen", false, "run without serving")
+	traceable := flag.Bool("traceable", false, "let everybody trace it who else may")
 	eat := flag.Bool("eat-memory", false, "use up the memory that there is")
 	stubborn := flag.Bool("ignore-sigterm", false, "do not end at SIGTERM")
 	polite := flag.Int("exit-at-sigterm", -1, "exit with this code at SIGTERM")
@@ -63,6 +66,9 @@ func main() {
 	}
 	if *exitAfter > 0 {
 		time.AfterFunc(*exitAfter, func() { os.Exit(0) })
+	}
+	if *traceable {
+		_ = unix.Prctl(unix.PR_SET_PTRACER, unix.PR_SET_PTRACER_ANY, 0, 0, 0) // an error where there is no Yama
 	}
 	if *never {
 		fmt.Println("never listening")

@@ -45,6 +45,16 @@ var probes = map[string]func(args []string) (string, error){
 		return "delivered", syscall.Kill(pid, 0)
 	},
 	"ptrace": func([]string) (string, error) { return "traced", call(unix.SYS_PTRACE, unix.PTRACE_TRACEME, 0, 0) },
+	"seize": func(args []string) (string, error) {
+		pid, _ := strconv.Atoi(args[0])
+		return "traced", unix.PtraceSeize(pid) // until this process ends
+	},
+	"mknod": func(args []string) (string, error) {
+		if err := unix.Mknod(args[0], unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil { // that of /dev/null
+			return "", err
+		}
+		return "made", os.Remove(args[0])
+	},
 	"mount": func([]string) (string, error) {
 		return "mounted", unix.Mount("tmpfs", "/tmp", "tmpfs", 0, "")
 	},

@@ -198,6 +198,9 @@ func (b *Blank) namespaces() *syscall.SysProcAttr {
 		attr.GidMappingsEnableSetgroups = b.Privileged
 		attr.AmbientCaps = append(slices.Clone(setupCaps), unix.CAP_SYS_RESOURCE) // for the namespace's limits
 	}
+	if !b.on(Caps) { // then it has one that it never needs, for the test of what stops it
+		attr.AmbientCaps = append(slices.Clone(attr.AmbientCaps), unix.CAP_MKNOD)
+	}
 	return attr
 }
 
