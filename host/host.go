@@ -107,6 +107,9 @@ func newHost(cfg *config.Config, opts Options, onlyExpired bool) (_ *Host, err e
 	if h.dir, err = statedir.Open(cfg.StateDir, cfg.Owner); err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
+	if why := h.dir.Unnamed(); why != nil {
+		h.log.Warn("the lock of state_dir is held, and does not name this process", "state_dir", cfg.StateDir, "err", why)
+	}
 	registerer := opts.Registerer
 	if registerer == nil {
 		registry := prometheus.NewRegistry()

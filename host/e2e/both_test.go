@@ -24,6 +24,7 @@ var notOnEach = map[string]string{
 
 	"TestFigures":                           mocks,
 	"TestPromise2_FullDisk":                 mocks,
+	"TestPromise2_StartOnAFullDisk":         mocks,
 	"TestPromise7_BadPluginsHarmNobodyElse": mocks,
 	"TestPromise7_LiesAreNotBelieved":       mocks,
 	"TestPromise7_MendedPluginIsTaken":      mocks,

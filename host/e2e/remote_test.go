@@ -71,7 +71,7 @@ func (s *site) launch(env ...string) (*remote, reply) {
 		s.t.Fatal(err)
 	}
 	first := h.expect(0)
-	if err := h.cmd.Start(); err != nil {
+	if err := s.begin(h.cmd); err != nil {
 		s.t.Fatal(err)
 	}
 	go h.read(out)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,10 +19,11 @@ import (
 // site is the place of one test: directories, a configuration, an owner id. Hosts come and
 // go on it.
 type site struct {
-	t     testing.TB
-	dir   string
-	owner string
-	on    backend
+	t      testing.TB
+	dir    string
+	owner  string
+	on     backend
+	within func(func() error) error // runs what starts a process; nil: nothing is special
 }
 
 var sites atomic.Int64
@@ -50,6 +52,14 @@ func bareSite(t testing.TB) *site {
 		}
 	})
 	return s
+}
+
+// begin starts a process.
+func (s *site) begin(cmd *exec.Cmd) error {
+	if s.within == nil {
+		return cmd.Start()
+	}
+	return s.within(cmd.Start)
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }

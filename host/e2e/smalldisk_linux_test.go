@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
+	"testing"
 )
 
 // ownMounts lets a process have mounts of its own, which go with it.
@@ -43,4 +45,30 @@ func fillDisk(dir string) error {
 		}
 	}
 	return nil
+}
+
+// sharedMounts gives a test mounts that it shares with the processes it starts, one after
+// another. What is given to the function that it returns sees them; they go with the test and
+// those processes.
+func sharedMounts(t *testing.T) func(func() error) error {
+	t.Helper()
+	work := make(chan func())
+	t.Cleanup(func() { close(work) })
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends here too
+		for f := range work {
+			f()
+		}
+	}()
+	within := func(f func() error) error {
+		done := make(chan error, 1)
+		work <- func() { done <- f() }
+		return <-done
+	}
+	if err := within(func() error { return syscall.Unshare(syscall.CLONE_NEWNS) }); errors.Is(err, syscall.EPERM) {
+		t.Skip("this machine does not let root mount")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return within
 }

@@ -3,6 +3,8 @@ package e2e
 import (
 	"errors"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host"
+	"github.com/berth-dev/berth/sdk/providertest/smalldisk"
 )
 
 const (
@@ -31,11 +34,16 @@ func needMounts(t *testing.T) {
 	}
 }
 
+// onMock configures a host with a mock alone, whose sandboxes are in the file "world".
+func (s *site) onMock() {
+	s.configure(settings{noDocker: true, lifecycle: map[string]string{"stop_grace": `"1s"`, "max_sessions": "5000"},
+		more: "provider \"mock\" {\n  config {\n    state_file = " + quote(s.path("world")) + "\n  }\n}\n" + mockTemplate("on-mock", "mock")})
+}
+
 // onSmallDisk starts a host whose state directory is a small file system of its own.
 func (s *site) onSmallDisk(t *testing.T, mode string) (*remote, reply) {
 	t.Helper()
-	s.configure(settings{noDocker: true, lifecycle: map[string]string{"stop_grace": `"1s"`, "max_sessions": "5000"},
-		more: "provider \"mock\" {\n  config {\n    state_file = " + quote(s.path("world")) + "\n  }\n}\n" + mockTemplate("on-mock", "mock")})
+	s.onMock()
 	h, first := s.launch(smallDiskEnv + "=" + s.path("state") + mode)
 	if first.Err != nil && strings.Contains(first.Err.Text, "operation not permitted") {
 		t.Skip("this machine does not let root mount")
@@ -106,6 +114,71 @@ func TestPromise2_FullDisk(t *testing.T) {
 	h.delete(again.ID)
 	if p := h.provider("mock"); p.Generation != 1 {
 		t.Errorf("the plugin is in generation %d", p.Generation)
+	}
+}
+
+// A host that went starts again on a disk that was full when it came, and what has expired
+// meanwhile goes; so it does by a reap.
+func TestPromise2_StartOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	needMounts(t)
+	for name, ends := range map[string]func(s *site, expired host.Session){
+		"serve": func(s *site, expired host.Session) {
+			h := s.start().ready()
+			if e := h.ended(expired.ID, patience); e.Ended.Reason != host.ReasonExpired {
+				s.t.Errorf("it ended: %+v", e.Ended)
+			}
+			h.terminate()
+		},
+		"reap": func(s *site, expired host.Session) {
+			cmd := exec.Command(filepath.Join(world.bin, "berth"), "reap", "--expired", "--config", s.path("config.hcl"))
+			text := &lines{}
+			cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "TMPDIR="+tempDir()), text, text
+			err := s.begin(cmd)
+			if err == nil {
+				err = cmd.Wait()
+			}
+			if err != nil {
+				s.t.Errorf("berth reap: %v", err)
+			}
+			wantWords(s.t, "the reap", text.String(), expired.ID, "1 reaped, 0 adopted, 0 left, 1 living")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := bareSite(t)
+			s.onMock()
+			s.within = sharedMounts(t)
+			disk := s.path("state")
+			must := func(f func() error) {
+				t.Helper()
+				if err := s.within(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			must(func() error { return errors.Join(os.Mkdir(disk, 0o700), smalldisk.Mount(disk, "size=96m")) })
+			h := s.start().ready()
+			lives := h.create(onMock())
+			short := onMock()
+			short.TTL = 4 * time.Second
+			expires := h.create(short)
+			h.terminate()
+			must(func() error { return smalldisk.Fill(disk) })
+			holds(t, expires.ExpiresAt, "the sandbox is there while no host is", func() bool { return slices.Contains(s.world("world"), expires.SandboxID) })
+
+			ends(s, expires)
+			if boxes := s.world("world"); !slices.Equal(boxes, []string{lives.SandboxID}) {
+				t.Errorf("sandboxes %q, want %s alone", boxes, lives.SandboxID)
+			}
+			must(func() error { return smalldisk.Room(disk) })
+			h = s.start().ready()
+			if now := h.get(lives.ID); now.Status != host.StatusRunning || !now.ExpiresAt.Equal(lives.ExpiresAt) {
+				t.Errorf("the session that lives: %+v", now)
+			}
+			if e := h.ended(expires.ID, patience); e.Ended.Reason != host.ReasonExpired {
+				t.Errorf("with room again it ended: %+v", e.Ended)
+			}
+		})
 	}
 }
 

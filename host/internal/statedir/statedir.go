@@ -20,9 +20,10 @@ import (
 // Dir is an open state directory. Its lock is held until Close, or until the process
 // ends, however it ends.
 type Dir struct {
-	path  string
-	owner string
-	lock  *os.File
+	path    string
+	owner   string
+	lock    *os.File
+	unnamed error
 }
 
 // LockedError says that another host lives on the directory.
@@ -103,11 +104,21 @@ func (d *Dir) acquire() error {
 		}
 	}
 	d.lock = f
-	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
-		d.Close()
-		return fmt.Errorf("state_dir: %w", err)
+	if d.unnamed = name(f, strconv.Itoa(os.Getpid())); d.unnamed != nil {
+		_ = f.Truncate(0) // rather nobody's name than another's
 	}
 	return nil
+}
+
+// lineWidth is how long the line in a lock is, whoever it names: it is written over the one
+// before, which needs no room on a disk that is full.
+const lineWidth = 20
+
+// name writes a holder's pid into its lock. It is there for people: the lock itself holds
+// without it.
+func name(f *os.File, pid string) error {
+	_, err := f.WriteAt(fmt.Appendf(nil, "%-*s\n", lineWidth-1, pid), 0)
+	return err
 }
 
 func flock(f *os.File, how int) error {
@@ -119,13 +130,8 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-func writeAt(f *os.File, text string) error {
-	_, err := f.WriteAt([]byte(text), 0)
-	return err
-}
-
 // awaitHolder reads the holder's pid. One that took the lock this moment has not written
-// it yet: the file is empty then, or names a process that has ended. So it does while
+// it yet: the file is blank then, or names a process that has ended. So it does while
 // somebody only looks whether the lock is held, see [Look]: freed then says that the lock
 // was taken after all.
 func awaitHolder(f *os.File) (pid int, freed bool) {
@@ -245,6 +251,10 @@ func writeDurably(path, text string) (err error) {
 // Owner is the id of this host's state, on everything that it makes.
 func (d *Dir) Owner() string { return d.owner }
 
+// Unnamed tells why the lock does not say who holds it; nil when it does. Nothing but the
+// words of who finds it held depends on that.
+func (d *Dir) Unnamed() error { return d.unnamed }
+
 // Leases is the path of the lease store.
 func (d *Dir) Leases() string { return LeasesIn(d.path) }
 
@@ -259,7 +269,8 @@ func (d *Dir) Close() error {
 	if d.lock == nil {
 		return nil
 	}
-	err := errors.Join(d.lock.Truncate(0), d.lock.Close()) // which releases the lock
+	_ = name(d.lock, "")  // the next one says its own
+	err := d.lock.Close() // which releases the lock
 	d.lock = nil
 	return err
 }
