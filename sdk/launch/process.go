@@ -21,7 +21,8 @@ type Process struct {
 	conn   *grpc.ClientConn
 	plugin provider.Plugin
 
-	socketDir string // made and removed by go-plugin
+	socketDir     string // made and removed by go-plugin
+	removeSockets func() // removes the directory around it, when that is this process's own
 
 	killed   atomic.Bool // by Kill: what politeness is left is skipped
 	closing  sync.Once
@@ -81,4 +82,5 @@ func (p *Process) watch() {
 	// The process is gone, so nothing in here waits for it: go-plugin closes the
 	// connection and removes the socket's directory.
 	p.client.Kill()
+	p.removeSockets()
 }

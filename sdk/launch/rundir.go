@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 )
 
 // socketName is the longest path that a plugin's socket has below the run directory:
@@ -13,32 +15,78 @@ import (
 const socketName = "/plugin-dir4294967295/plugin4294967295"
 
 // PrepareRunDir makes <stateDir>/run, the private directory for the sockets of one host's
-// plugins, and empties it: what is in there was left by a host that died. The caller
-// holds the lock of stateDir.
+// plugins, and empties it: what is in there was left by a host that died. One that is there
+// stays, since a full disk has no room for another. The caller holds the lock of stateDir.
 func PrepareRunDir(stateDir string) (string, error) {
 	dir := filepath.Join(stateDir, "run")
 	info, err := os.Lstat(dir)
+	there := err == nil
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return "", fmt.Errorf("launch: run directory: %w", err)
 	case !info.IsDir():
 		return "", fmt.Errorf("launch: run directory: %s is in the way (%s): remove it", dir, info.Mode())
+	case private(dir):
+		err = empty(dir)
 	default:
-		if err := os.RemoveAll(dir); err != nil {
-			return "", fmt.Errorf("launch: run directory: the leftovers of a former host can't be removed: %w", err)
+		there, err = false, os.RemoveAll(dir)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("launch: run directory: the leftovers of a former host can't be removed: %w", err)
+	}
+	if !there {
+		if err := os.MkdirAll(stateDir, 0o700); err != nil {
+			return "", fmt.Errorf("launch: run directory: %w", err)
 		}
-	}
-	if err := os.MkdirAll(stateDir, 0o700); err != nil {
-		return "", fmt.Errorf("launch: run directory: %w", err)
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", fmt.Errorf("launch: run directory: %w", err)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return "", fmt.Errorf("launch: run directory: %w", err)
+		}
 	}
 	if err := CheckRunDir(dir); err != nil {
 		return "", err
 	}
 	return dir, nil
+}
+
+// empty removes what is in a directory.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
+}
+
+// socketsIn is where the sockets of one process go: the run directory, or while that has no
+// room, as on a full disk, a private directory elsewhere. remove removes that one.
+func (o Options) socketsIn() (dir string, remove func(), err error) {
+	full := room(o.RunDir)
+	if !errors.Is(full, syscall.ENOSPC) && !errors.Is(full, syscall.EDQUOT) {
+		return o.RunDir, func() {}, nil // what else there is shows at the launch
+	}
+	elsewhere := []string{os.TempDir(), "/dev/shm"}
+	for _, base := range elsewhere {
+		dir, err := os.MkdirTemp(base, "berth-")
+		if err != nil {
+			continue
+		}
+		if room(dir) == nil && CheckRunDir(dir) == nil {
+			o.Logger.Warn("the run directory has no room; this plugin's sockets are elsewhere", "run_dir", o.RunDir, "sockets_in", dir, "err", full)
+			return dir, func() { os.RemoveAll(dir) }, nil
+		}
+		os.RemoveAll(dir)
+	}
+	return "", nil, o.fail(RunDirFailed, full, "there is no room for sockets, neither in the run directory nor in %s: make room", strings.Join(elsewhere, " or "))
+}
+
+// room tells why a directory with a file in it can't be made in dir; nil when it can.
+func room(dir string) error {
+	try, err := os.MkdirTemp(dir, "room-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(filepath.Join(try, "s"), nil, 0o600), os.RemoveAll(try))
 }
 
 // TempRunDir makes a private run directory for a caller without a state directory, such

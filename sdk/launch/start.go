@@ -35,14 +35,19 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := newProcess(opts, exe)
+	sockets, remove, err := opts.socketsIn()
+	if err != nil {
+		return nil, err
+	}
+	p := newProcess(opts, exe, sockets)
+	p.removeSockets = remove
 	if err := p.connect(ctx); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-func newProcess(opts Options, exe executable) *Process {
+func newProcess(opts Options, exe executable, sockets string) *Process {
 	lineR, lineW := io.Pipe()
 	c := &child{
 		opts: opts, exe: exe,
@@ -63,7 +68,7 @@ func newProcess(opts Options, exe executable) *Process {
 		AutoMTLS:         true,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		GRPCDialOptions:  wire.DialOptions(opts.TracerProvider),
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: opts.RunDir},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: sockets},
 		StartTimeout:     opts.StartTimeout + time.Minute, // ours comes first
 		Logger:           hclog.NewNullLogger(),
 		SyncStdout:       &lineWriter{yield: c.sink.stdout},
@@ -100,6 +105,7 @@ func (p *Process) connect(ctx context.Context) error {
 	}
 	if !launched {
 		os.RemoveAll(p.socketDir) // go-plugin leaves it when there is no process
+		p.removeSockets()
 		return p.startError(ctx, err)
 	}
 	if ctx.Err() == nil {
