@@ -69,11 +69,15 @@ func (l *lane) fillDisk() bool {
 		}
 		asking.Wait()
 	}
+	revived := true
 	if l.rng.IntN(3) == 0 { // dies while the disk is full
 		l.killHost()
+		if l.rng.IntN(2) == 0 { // and is started while it still is
+			revived = l.revive()
+		}
 	}
 	_ = os.Remove(path)
-	return l.revive() && failed.Load()
+	return revived && l.revive() && failed.Load()
 }
 
 // noRoom asks for a session, and reports whether that was refused because there was no room

@@ -117,20 +117,24 @@ func TestPromise2_FullDisk(t *testing.T) {
 	}
 }
 
-// A host that went starts again on a disk that was full when it came, and what has expired
-// meanwhile goes; so it does by a reap.
+// A host that went starts again on a disk that is full when it comes, and what has expired
+// meanwhile goes; so it does by a reap. There is no room for a directory, as on most disks that
+// are full, and for no name but that of the host's socket.
 func TestPromise2_StartOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	needMounts(t)
-	for name, ends := range map[string]func(s *site, expired host.Session){
-		"serve": func(s *site, expired host.Session) {
+	for name, c := range map[string]struct {
+		names int // that the disk has room for
+		ends  func(s *site, expired host.Session)
+	}{
+		"serve": {1, func(s *site, expired host.Session) {
 			h := s.start().ready()
 			if e := h.ended(expired.ID, patience); e.Ended.Reason != host.ReasonExpired {
 				s.t.Errorf("it ended: %+v", e.Ended)
 			}
 			h.terminate()
-		},
-		"reap": func(s *site, expired host.Session) {
+		}},
+		"reap": {0, func(s *site, expired host.Session) {
 			cmd := exec.Command(filepath.Join(world.bin, "berth"), "reap", "--expired", "--config", s.path("config.hcl"))
 			text := &lines{}
 			cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "TMPDIR="+tempDir()), text, text
@@ -142,7 +146,7 @@ func TestPromise2_StartOnAFullDisk(t *testing.T) {
 				s.t.Errorf("berth reap: %v", err)
 			}
 			wantWords(s.t, "the reap", text.String(), expired.ID, "1 reaped, 0 adopted, 0 left, 1 living")
-		},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -156,17 +160,19 @@ func TestPromise2_StartOnAFullDisk(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			must(func() error { return errors.Join(os.Mkdir(disk, 0o700), smalldisk.Mount(disk, "size=96m")) })
+			must(func() error {
+				return errors.Join(os.Mkdir(disk, 0o700), smalldisk.Mount(disk, "size=96m,nr_inodes=100"))
+			})
 			h := s.start().ready()
 			lives := h.create(onMock())
 			short := onMock()
 			short.TTL = 4 * time.Second
 			expires := h.create(short)
 			h.terminate()
-			must(func() error { return smalldisk.Fill(disk) })
+			must(func() error { return errors.Join(smalldisk.Fill(disk), smalldisk.FillNames(disk, c.names)) })
 			holds(t, expires.ExpiresAt, "the sandbox is there while no host is", func() bool { return slices.Contains(s.world("world"), expires.SandboxID) })
 
-			ends(s, expires)
+			c.ends(s, expires)
 			if boxes := s.world("world"); !slices.Equal(boxes, []string{lives.SandboxID}) {
 				t.Errorf("sandboxes %q, want %s alone", boxes, lives.SandboxID)
 			}

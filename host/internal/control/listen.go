@@ -16,10 +16,12 @@ import (
 // final zero.
 const longest = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// While it is made, a socket is called private/unnamed, beside its place.
+// While it is made, a socket is called private/unnamed, beside its place; or closed, where
+// its directory is private itself.
 const (
 	private = ".berth.d"
 	unnamed = "s"
+	closed  = ".berth.s"
 )
 
 // Listen listens on a unix socket that only this user may use, from its first moment. A
@@ -46,7 +48,7 @@ func Listen(path string) (net.Listener, error) {
 	if err := vacant(path); err != nil {
 		return nil, err
 	}
-	l, err := take(path, filepath.Join(dir, private))
+	l, err := take(path, dir)
 	if err != nil {
 		return nil, fmt.Errorf("control.socket: %w", err)
 	}
@@ -79,21 +81,32 @@ func vacant(path string) error {
 	return fmt.Errorf("control.socket: %s is there, and whether it is in use can't be told: %w; remove it, or choose another path", path, err)
 }
 
-// take binds a socket in a directory that nobody else can enter, and moves it to its
-// place when it is closed to others. The directory of path is locked.
-func take(path, private string) (_ net.Listener, err error) {
-	at := filepath.Join(private, unnamed)
+// take binds a socket where nobody else can enter, and moves it to its place when it is
+// closed to others. dir is the directory of path, and locked. One that is private will do as
+// it is: another directory needs room, which a full disk has not.
+func take(path, dir string) (_ net.Listener, err error) {
+	place, at := filepath.Join(dir, private), filepath.Join(dir, private, unnamed)
+	own := isPrivate(dir)
+	left := []string{at}
+	if own {
+		at = filepath.Join(dir, closed)
+		left = append(left, at)
+	}
 	// One that died here has left them. Rmdir and Unlink take away nothing else.
-	if err := syscall.Unlink(at); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		return nil, fmt.Errorf("%s is in the way: %w", at, err)
+	for _, name := range left {
+		if err := syscall.Unlink(name); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+			return nil, fmt.Errorf("%s is in the way: %w", name, err)
+		}
 	}
-	if err := syscall.Rmdir(private); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is in the way: %w", private, err)
+	if err := syscall.Rmdir(place); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is in the way: %w", place, err)
 	}
-	if err := os.Mkdir(private, 0o700); err != nil {
-		return nil, err
+	if !own {
+		if err := os.Mkdir(place, 0o700); err != nil {
+			return nil, err
+		}
+		defer os.Remove(place)
 	}
-	defer os.Remove(private)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: at, Net: "unix"})
 	if err != nil {
 		return nil, err
@@ -108,14 +121,24 @@ func take(path, private string) (_ net.Listener, err error) {
 	if err := os.Chmod(at, 0o600); err != nil {
 		return nil, err
 	}
-	own, err := os.Lstat(at)
+	made, err := os.Lstat(at)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.Rename(at, path); err != nil {
 		return nil, err
 	}
-	return &listener{UnixListener: l, path: path, own: own}, nil
+	return &listener{UnixListener: l, path: path, own: made}, nil
+}
+
+// isPrivate reports whether nobody but this user can enter a directory.
+func isPrivate(dir string) bool {
+	info, err := os.Lstat(dir)
+	if err != nil || info.Mode().Perm()&0o077 != 0 {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.IsDir() && int(stat.Uid) == os.Geteuid()
 }
 
 // listener is a socket that is removed when it is closed.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/berth-dev/berth/sdk/providertest/smalldisk"
 )
 
 // stale leaves a socket that nobody listens on.
@@ -93,20 +95,57 @@ func TestListenTightUmask(t *testing.T) {
 }
 
 func TestListenReplacesADeadSocket(t *testing.T) {
+	for _, mode := range []fs.FileMode{0o700, 0o755} {
+		dir := shortDir(t)
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "berth.sock")
+		stale(t, path)
+		if err := os.Mkdir(filepath.Join(dir, private), 0o700); err != nil { // of one that died while it began
+			t.Fatal(err)
+		}
+		stale(t, filepath.Join(dir, private, unnamed))
+		if mode == 0o700 {
+			stale(t, filepath.Join(dir, closed))
+		}
+		l := listen(t, path)
+		if err := answers(path); err != nil {
+			t.Error(err)
+		}
+		if info, err := os.Lstat(path); err != nil || info.Mode() != fs.ModeSocket|0o600 {
+			t.Errorf("in a directory of mode %v: %v, %v", mode, info.Mode(), err)
+		}
+		if now, _ := os.ReadDir(dir); len(now) != 1 {
+			t.Errorf("beside it: %v", now)
+		}
+		l.Close()
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
+// A full disk has no room for a directory, and needs none where the socket's own is private.
+func TestListenWithoutRoomForADirectory(t *testing.T) {
+	if !smalldisk.Alone(t) {
+		return
+	}
 	dir := shortDir(t)
-	path := filepath.Join(dir, "berth.sock")
-	stale(t, path)
-	if err := os.Mkdir(filepath.Join(dir, private), 0o700); err != nil { // of one that died while it began
+	if err := smalldisk.Mount(dir, "nr_inodes=10"); err != nil {
 		t.Fatal(err)
 	}
-	stale(t, filepath.Join(dir, private, unnamed))
-	l := listen(t, path)
-	if err := answers(path); err != nil {
-		t.Error(err)
+	t.Cleanup(func() { smalldisk.Unmount(dir) })
+	if err := smalldisk.FillNames(dir, 1); err != nil {
+		t.Fatal(err)
 	}
-	l.Close()
-	if left, _ := os.ReadDir(dir); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	path := filepath.Join(dir, "berth.sock")
+	for range 2 {
+		l := listen(t, path)
+		if err := answers(path); err != nil {
+			t.Error(err)
+		}
+		l.Close()
 	}
 }
 
@@ -162,16 +201,21 @@ func TestListenRefuses(t *testing.T) {
 
 // TestListenAtTheLimit wants the longest path that is allowed to work.
 func TestListenAtTheLimit(t *testing.T) {
-	dir := shortDir(t)
-	path := filepath.Join(dir, strings.Repeat("x", longest-len(dir)-1))
-	listen(t, path)
-	if err := answers(path); err != nil {
-		t.Error(err)
-	}
-	deep := filepath.Join(dir, strings.Repeat("y", longest-len(dir)-len("/")-len("/berth.sock")), "berth.sock")
-	listen(t, deep)
-	if err := answers(deep); err != nil || len(deep) != longest {
-		t.Errorf("%d bytes: %v", len(deep), err)
+	for _, mode := range []fs.FileMode{0o700, 0o755} {
+		dir := shortDir(t)
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, strings.Repeat("x", longest-len(dir)-1))
+		listen(t, path)
+		if err := answers(path); err != nil {
+			t.Error(err)
+		}
+		deep := filepath.Join(dir, strings.Repeat("y", longest-len(dir)-len("/")-len("/berth.sock")), "berth.sock")
+		listen(t, deep)
+		if err := answers(deep); err != nil || len(deep) != longest {
+			t.Errorf("%d bytes: %v", len(deep), err)
+		}
 	}
 }
 
