@@ -86,7 +86,7 @@ func Diagnose(ctx context.Context, cfg *config.Config, opts Options) (Diagnosis,
 		return d, nil
 	}
 	d.owner(cfg, sight, x)
-	d.leases(path, owner, x, err)
+	d.leases(path, owner, sight, x, err)
 	if owner == "" {
 		owner = "inspect" // nobody's: what bears no owner is not this host's
 	}
@@ -143,15 +143,21 @@ func (d *Diagnosis) owner(cfg *config.Config, s statedir.Sight, x lease.Examinat
 }
 
 // leases tells of the lease store.
-func (d *Diagnosis) leases(path, owner string, x lease.Examination, err error) {
-	const about = "leases"
+func (d *Diagnosis) leases(path, owner string, s statedir.Sight, x lease.Examination, err error) {
+	const (
+		about  = "leases"
+		anew   = "every sandbox of this host is adopted, with the deadline that it bears or recovery_grace from then, whichever is later"
+		extend = "extensions that were acknowledged are lost, so extend again what is to live longer"
+	)
 	switch {
 	case err != nil:
 		d.add(LevelProblem, about, "it does not start", "do what the message says", "%v", err)
 	case x.Damage != "":
-		d.add(LevelProblem, about, "it moves the file aside and begins a new one: every sandbox of this host is adopted, with the deadline that it bears or recovery_grace from then, whichever is later",
-			"restore nothing over it; extensions that were acknowledged are lost, so extend again what is to live longer",
-			"%s is damaged: %s", path, x.Damage)
+		d.add(LevelProblem, about, "it moves the file aside and begins a new one: "+anew, "restore nothing over it; "+extend, "%s is damaged: %s", path, x.Damage)
+	case !x.Exists && (s.Used || len(x.SetAside) > 0):
+		d.add(LevelProblem, about, "it begins a new store: "+anew,
+			"if the file itself was moved since the last host went, put it back before one starts, and nothing older; else "+extend,
+			"%s is lost: a host was here before", path)
 	case !x.Exists:
 		d.add(LevelNote, about, "it begins a new store; sandboxes of this host that are there are adopted", "", "there is no store yet")
 	case x.Owner != "" && owner != "" && x.Owner != owner:

@@ -126,8 +126,11 @@ func newHost(cfg *config.Config, opts Options, onlyExpired bool) (_ *Host, err e
 		return nil, fmt.Errorf("host: %w", err)
 	}
 	h.store = store
-	if moved := store.Damaged(); moved != "" {
+	switch moved := store.Damaged(); {
+	case moved != "":
 		h.log.Error("the lease store was damaged and was moved aside; the sandboxes of before are adopted as they are found, without the extensions that they had", "moved_to", moved)
+	case store.Made() && h.dir.Used():
+		h.log.Error("the lease store is lost: a host was here before, and there was none; the sandboxes of before are adopted as they are found, without the extensions that they had", "path", h.dir.Leases())
 	}
 	if err := h.assemble(ctx, cfg, onlyExpired); err != nil {
 		return nil, fmt.Errorf("host: %w", err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/berth-dev/berth/host"
 	"github.com/berth-dev/berth/host/internal/lease"
+	"github.com/berth-dev/berth/sdk/providertest/mem"
 )
 
 // Whatever becomes of the lease file, no sandbox is ended for it, and nothing is lost in
@@ -71,8 +72,13 @@ func TestPromise4_LeaseFileAsAWhole(t *testing.T) {
 				}
 			}
 			d, err := host.Diagnose(within(t), a.cfg, linked(a.backend))
-			if err != nil || d.Healthy() != (c.spoil == nil) {
+			if err != nil || d.Healthy() {
 				t.Errorf("the diagnosis, %v: %+v", err, d)
+			}
+			if c.spoil == nil {
+				if f := finding(t, d, "leases.db is lost: a host was here before"); f.Level != host.LevelProblem || !strings.Contains(f.Remedy, "extensions that were acknowledged are lost") {
+					t.Errorf("%+v", f)
+				}
 			}
 
 			var log bytes.Buffer
@@ -120,6 +126,9 @@ func TestPromise4_LeaseFileAsAWhole(t *testing.T) {
 			if err != nil || (len(moved) == 1) != c.kept {
 				t.Fatalf("moved aside: %q, %v", moved, err)
 			}
+			if told := strings.Contains(log.String(), `level=ERROR msg="the lease store is lost: a host was here before, and there was none; `); told != (c.spoil == nil) {
+				t.Errorf("that it is lost is told: %v: %s", told, log.String())
+			}
 			if c.kept {
 				if now, err := os.ReadFile(moved[0]); err != nil || !bytes.Equal(now, content) {
 					t.Errorf("the moved file is not what it was: %v", err)
@@ -129,6 +138,43 @@ func TestPromise4_LeaseFileAsAWhole(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A first start has lost nothing. One that finds no store where a host was before says so,
+// whoever names the owner.
+func TestALostStoreIsTold(t *testing.T) {
+	for _, owner := range []string{"", "me"} {
+		cfg, dir := parse(t, small)
+		cfg.Owner = owner
+		start := func() string {
+			t.Helper()
+			var log bytes.Buffer
+			opts := linked(mem.NewBackend("memory"))
+			opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			h, err := host.New(cfg, opts)
+			if err == nil {
+				err = h.Close()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return log.String()
+		}
+		for range 2 {
+			if said := start(); said != "" {
+				t.Errorf("owner %q: nothing is lost, and it says %s", owner, said)
+			}
+		}
+		if err := os.Remove(filepath.Join(dir, "state", "leases.db")); err != nil {
+			t.Fatal(err)
+		}
+		if said := start(); !strings.Contains(said, `level=ERROR msg="the lease store is lost: `) {
+			t.Errorf("owner %q: the store is lost, and it says %s", owner, said)
+		}
+		if said := start(); said != "" {
+			t.Errorf("owner %q: once more: %s", owner, said)
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ type Reaped struct {
 
 	Providers    []ProviderStatus // in the order of the configuration
 	DamagedStore string           // where a damaged lease store was moved, or its damage in a dry run; "": it was well
+	LostStore    bool             // there was none, although a host was here before
 }
 
 // Unended is a session that should have ended.
@@ -171,6 +172,7 @@ func (h *Host) reaped(before, seen map[string]Session, reports []ProviderStatus)
 	r := Reaped{Providers: reports}
 	if store, ok := h.store.(*lease.FileStore); ok {
 		r.DamagedStore = store.Damaged()
+		r.LostStore = store.Made() && r.DamagedStore == "" && h.dir.Used()
 	}
 	left := map[string]lifecycle.Unended{}
 	for _, u := range h.engine.Outstanding() {

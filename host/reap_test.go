@@ -191,6 +191,25 @@ func TestReapAfterADamagedStore(t *testing.T) {
 	}
 }
 
+// So it is with one that is gone, and that is told.
+func TestReapAfterALostStore(t *testing.T) {
+	a := abandon(t, "2h")
+	if r := a.reap(t, true); r.LostStore {
+		t.Errorf("nothing is lost: %+v", r)
+	}
+	if err := os.Remove(filepath.Join(a.dir, "state", "leases.db")); err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		if r := a.reap(t, dry); !r.LostStore || r.DamagedStore != "" || len(r.Ended) != 0 || len(r.Adopted) != 4 {
+			t.Errorf("dry %v: %+v", dry, r)
+		}
+	}
+	if r := a.reap(t, false); r.LostStore {
+		t.Errorf("the next one: %+v", r)
+	}
+}
+
 // What can't be reaped is told with the reason, and is there for the next run.
 func TestReapWhatCannotBeReaped(t *testing.T) {
 	a := abandon(t, "1h")

@@ -210,6 +210,6 @@ func foresee(ctx context.Context, cfg *config.Config, opts Options) (Reaped, err
 		return Reaped{}, fmt.Errorf("host: %w", err)
 	}
 	r := look(cfg, dir.Owner(), x, found, time.Now()).Reaped
-	r.DamagedStore = x.Damage
+	r.DamagedStore, r.LostStore = x.Damage, !x.Exists && dir.Used()
 	return r, nil
 }

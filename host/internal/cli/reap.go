@@ -82,6 +82,9 @@ func (a *app) printReaped(r host.Reaped, dryRun bool) error {
 	if r.DamagedStore != "" {
 		line("%s: %s", would("the lease store was damaged, and was moved aside", "the lease store is damaged, and would be moved aside"), printable(r.DamagedStore))
 	}
+	if r.LostStore {
+		line("the lease store is lost: %s", would("a new one was begun, without the extensions of before", "a new one would be begun, without the extensions of before"))
+	}
 	for _, s := range r.Ended {
 		reason := would("ended", "expired")
 		if s.Ended != nil {
@@ -124,9 +127,10 @@ func reapedJSON(r host.Reaped, dryRun bool) ([]byte, error) {
 		Left         []left          `json:"left"`
 		Living       int             `json:"living"`
 		DamagedStore string          `json:"damaged_store"`
+		LostStore    bool            `json:"lost_store"`
 		Providers    []state         `json:"providers"`
 		At           time.Time       `json:"at"`
-	}{DryRun: dryRun, Left: []left{}, Living: r.Living, DamagedStore: r.DamagedStore, Providers: []state{}, At: time.Now().UTC()}
+	}{DryRun: dryRun, Left: []left{}, Living: r.Living, DamagedStore: r.DamagedStore, LostStore: r.LostStore, Providers: []state{}, At: time.Now().UTC()}
 	var errs [2]error
 	shown.Reaped, errs[0] = convert.SessionsJSON(r.Ended)
 	shown.Adopted, errs[1] = convert.SessionsJSON(r.Adopted)

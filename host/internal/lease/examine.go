@@ -7,9 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -37,10 +34,9 @@ type Examination struct {
 func Examine(ctx context.Context, path string) (Examination, error) {
 	var x Examination
 	var err error
-	if x.SetAside, err = filepath.Glob(escapeGlob(strings.TrimSuffix(path, ".db")) + ".damaged-*"); err != nil {
+	if x.SetAside, err = setAsideBefore(path); err != nil {
 		return x, openError(path, err)
 	}
-	slices.Sort(x.SetAside)
 	err = x.read(ctx, path)
 	var d *damage
 	switch {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,11 +30,11 @@ func boltOptions() *bbolt.Options {
 }
 
 // create makes an empty store at path, whole or not at all. A file that is there by then
-// stays.
-func create(path, owner string) (err error) {
+// stays, and made is false.
+func create(path, owner string) (made bool, err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // 0600
 	if err != nil {
-		return err
+		return false, err
 	}
 	name := tmp.Name()
 	defer func() {
@@ -42,19 +43,22 @@ func create(path, owner string) (err error) {
 		}
 	}()
 	if err := tmp.Close(); err != nil {
-		return err
+		return false, err
 	}
 	if err := fill(name, header{Birth: time.Now().UTC(), Owner: owner}); err != nil {
-		return err
+		return false, err
 	}
 	// A link never replaces a file; a file system without links has the state
 	// directory's lock alone.
-	if err := os.Link(name, path); err != nil && !errors.Is(err, fs.ErrExist) {
+	switch err := os.Link(name, path); {
+	case errors.Is(err, fs.ErrExist):
+		return false, nil
+	case err != nil:
 		if err := os.Rename(name, path); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return syncDir(filepath.Dir(path))
+	return true, syncDir(filepath.Dir(path))
 }
 
 // fill writes the first content of a store.
@@ -96,6 +100,13 @@ func setAside(path string) (string, error) {
 		return "", err
 	}
 	return to, syncDir(filepath.Dir(path))
+}
+
+// setAsideBefore are the damaged files beside a store that were moved away; oldest first.
+func setAsideBefore(path string) ([]string, error) {
+	files, err := filepath.Glob(escapeGlob(strings.TrimSuffix(path, ".db")) + ".damaged-*")
+	slices.Sort(files)
+	return files, err
 }
 
 // sweep removes what a crash within create has left. The caller holds the store's lock.

@@ -35,11 +35,11 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Open opens the store at path, or makes it. The directory must exist, and the caller
-// holds its lock; see package statedir.
+// Open opens the store at path, or makes it; see [FileStore.Made]. The directory must exist,
+// and the caller holds its lock; see package statedir.
 //
 // A damaged file is moved to "leases.damaged-<time>" beside it and a new store takes its
-// place; see [FileStore.Damaged]. Errors: Unavailable (the file can't be read, written or
+// place; see [FileStore.Damaged]. A crash in between is told by the next Open, in the log. Errors: Unavailable (the file can't be read, written or
 // locked), Unsupported (a newer Berth wrote it; it stays as it is), Conflict (another
 // owner's), Canceled.
 func Open(ctx context.Context, path string, opts Options) (*FileStore, error) {
@@ -49,16 +49,20 @@ func Open(ctx context.Context, path string, opts Options) (*FileStore, error) {
 	if opts.LockTimeout == 0 {
 		opts.LockTimeout = DefaultLockTimeout
 	}
-	var setAsideTo string
+	made, setAsideTo := false, ""
 	for range 5 { // each time round the file at path is another one
 		s, err := open(ctx, path, opts)
 		switch {
 		case err == nil:
-			s.damaged = setAsideTo
+			s.made, s.damaged = made, setAsideTo
 			s.start()
 			return s, nil
 		case errors.Is(err, fs.ErrNotExist):
-			err = create(path, opts.Owner)
+			if left, _ := setAsideBefore(path); len(left) > 0 && setAsideTo == "" {
+				opts.Logger.Error("there is no lease file, and a damaged one was moved aside before; a new one is begun",
+					"path", path, "moved_to", left[len(left)-1])
+			}
+			made, err = create(path, opts.Owner)
 		case errors.Is(err, errMoved):
 			err = nil
 		case isDamage(err):
@@ -68,7 +72,7 @@ func Open(ctx context.Context, path string, opts Options) (*FileStore, error) {
 				setAsideTo = d.movedTo
 				opts.Logger.Error("the lease file is damaged; it was moved aside and a new one begun",
 					"path", path, "moved_to", d.movedTo, "reason", d.reason)
-				err = create(path, opts.Owner)
+				made, err = create(path, opts.Owner)
 			}
 		}
 		if err != nil {

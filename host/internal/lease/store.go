@@ -21,6 +21,7 @@ type FileStore struct {
 	db      *bbolt.DB
 	header  header
 	damaged string
+	made    bool
 	opts    Options
 
 	writes  chan write
@@ -52,6 +53,10 @@ func (s *FileStore) Owner() string { return s.header.Owner }
 // Damaged tells where Open moved a damaged file that was at the store's path; "" when
 // there was none. The store is then a new one: what was promised is lost.
 func (s *FileStore) Damaged() string { return s.damaged }
+
+// Made reports whether Open made the store: there was none at its path, or a damaged one.
+// Where there should have been one, what was promised is lost.
+func (s *FileStore) Made() bool { return s.made }
 
 // All returns every record.
 func (s *FileStore) All(ctx context.Context) ([]Record, error) {

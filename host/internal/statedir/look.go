@@ -13,6 +13,7 @@ import (
 // Sight is what is seen of a state directory from outside.
 type Sight struct {
 	Exists bool
+	Used   bool   // a host was here before: then there should be leases
 	Refuse error  // why a host would refuse to start on it; nil when it would not
 	Owner  string // the id that is kept; "" when there is none, or it can't be used
 	Held   bool   // a host lives on it
@@ -35,6 +36,7 @@ func Look(path, configured string) Sight {
 	if s.Refuse = usable(path); s.Refuse != nil {
 		return s
 	}
+	s.Used = used(path)
 	if kept, err := os.ReadFile(filepath.Join(path, "owner")); err == nil {
 		if s.Owner = strings.TrimSpace(string(kept)); configured == "" && !ownerPattern.MatchString(s.Owner) {
 			s.Refuse, s.Owner = badOwnerFile(filepath.Join(path, "owner"), s.Owner), ""

@@ -24,6 +24,7 @@ type Dir struct {
 	owner   string
 	lock    *os.File
 	unnamed error
+	used    bool
 }
 
 // LockedError says that another host lives on the directory.
@@ -51,6 +52,7 @@ func Open(path, owner string) (*Dir, error) {
 	if err := d.acquire(); err != nil {
 		return nil, err
 	}
+	d.used = used(path)
 	if err := d.own(owner); err != nil {
 		d.Close()
 		return nil, err
@@ -250,6 +252,20 @@ func writeDurably(path, text string) (err error) {
 
 // Owner is the id of this host's state, on everything that it makes.
 func (d *Dir) Owner() string { return d.owner }
+
+// Used reports whether a host was here before: then there should be leases.
+func (d *Dir) Used() bool { return d.used }
+
+// used looks for what a host has left: the owner id that it made, or the directory of its
+// plugins' sockets, which is made once there are leases, whoever the owner is.
+func used(path string) bool {
+	for _, name := range []string{"owner", "run"} {
+		if _, err := os.Lstat(filepath.Join(path, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
 
 // Unnamed tells why the lock does not say who holds it; nil when it does. Nothing but the
 // words of who finds it held depends on that.
