@@ -164,7 +164,15 @@ func (d *Diagnosis) leases(path, owner string, s statedir.Sight, x lease.Examina
 		d.add(LevelProblem, about, "it does not start", "set owner back, or move the file away to begin with an empty one",
 			"%s belongs to owner %q, and this host is %q", path, x.Owner, owner)
 	default:
-		d.add(LevelOK, about, "", "", "%s is whole: %d bytes, born %s, %s", path, x.Size, x.Birth.Format(time.RFC3339), byState(x.Records))
+		state := "is whole"
+		if x.Undone != "" {
+			state = "can be used"
+		}
+		d.add(LevelOK, about, "", "", "%s %s: %d bytes, born %s, %s", path, state, x.Size, x.Birth.Format(time.RFC3339), byState(x.Records))
+	}
+	if x.Undone != "" {
+		d.add(LevelNote, about, "it goes by the other header, and mends this one with its next write", "extend again what was extended last",
+			"one of the two headers of %s is damaged (%s): its last commit may be lost, and an extension that was acknowledged with it", path, x.Undone)
 	}
 	if x.Exists && x.Mode.Perm()&0o077 != 0 {
 		d.add(LevelNote, about, "it sets the mode to 0600", "", "the store's mode is %04o, so that others can read it", x.Mode.Perm())

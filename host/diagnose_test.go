@@ -2,6 +2,9 @@ package host_test
 
 import (
 	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -91,5 +94,35 @@ func TestDiagnoseBesideAHost(t *testing.T) {
 	d, err := host.Diagnose(within(t), cfg, host.Options{})
 	if err != nil || !d.HostRuns || d.HostPID == 0 || !d.Healthy() || len(d.Findings) != 2 {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// One of the two headers of the leases is damaged: a host goes by the other, and a diagnosis
+// says what may be lost.
+func TestDiagnoseADamagedHeader(t *testing.T) {
+	a := abandon(t, "1h")
+	content := leasesOf(t, a)
+	clear(content[:os.Getpagesize()])
+	if err := os.WriteFile(filepath.Join(a.dir, "state", "leases.db"), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := host.Diagnose(within(t), a.cfg, linked(a.backend))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := finding(t, d, "one of the two headers of "); f.Level != host.LevelNote || f.About != "leases" || !strings.Contains(f.Message, "its last commit may be lost") || f.Remedy == "" {
+		t.Errorf("%+v", f)
+	}
+	finding(t, d, "leases.db can be used: ")
+	var log bytes.Buffer
+	opts := linked(a.backend)
+	opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	h, err := host.New(a.cfg, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if _, err := h.Get(t.Context(), a.living.ID); err != nil || !strings.Contains(log.String(), `level=WARN msg="one of the two headers of the lease file is damaged`) {
+		t.Errorf("%v, and the start says %q", err, log.String())
 	}
 }

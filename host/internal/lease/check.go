@@ -50,6 +50,15 @@ func check(r io.ReaderAt, size int64) error {
 	return c.freelist()
 }
 
+// undone tells why one of the two headers of a good file can't be read; "" when both can.
+func undone(r io.ReaderAt, size int64) string {
+	m, err := newestMeta(r, size)
+	if err != nil {
+		return err.Error()
+	}
+	return m.other
+}
+
 // page reads a page with its overflow, and marks it as used.
 func (c *checker) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= c.meta.high {

@@ -138,6 +138,54 @@ func TestADamagedFileIsMovedAside(t *testing.T) {
 	}
 }
 
+// The header of the last commit is damaged: that commit is undone, which can't be told from a
+// torn one. So it is said that it may be so, until a commit has mended the header; of the
+// other header too, which may have been the newer one.
+func TestADamagedHeaderIsTold(t *testing.T) {
+	for newest, kept := range map[bool]int{true: 1, false: 2} {
+		path := filepath.Join(t.TempDir(), "leases.db")
+		s := openAt(t, path, Options{})
+		put(t, s, "a")
+		put(t, s, "b")
+		s.Close()
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := newestMeta(bytes.NewReader(content), int64(len(content)))
+		if err != nil || m.other != "" {
+			t.Fatalf("a good file: %q, %v", m.other, err)
+		}
+		page := int(m.txid % 2)
+		if !newest {
+			page = 1 - page
+		}
+		clear(content[page*os.Getpagesize():][:os.Getpagesize()])
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if x := examine(t, path); x.Undone != "no lease file: its magic number is 0x0" || x.Damage != "" || len(x.Records) != kept {
+			t.Errorf("newest %v: %+v", newest, x)
+		}
+		for _, told := range []bool{true, false} {
+			var log bytes.Buffer
+			s := openAt(t, path, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			if recs, err := s.All(t.Context()); err != nil || s.Damaged() != "" || told && len(recs) != kept {
+				t.Errorf("newest %v: %d records, moved to %q, %v", newest, len(recs), s.Damaged(), err)
+			}
+			want := `level=WARN msg="one of the two headers of the lease file is damaged; the last commit may be lost`
+			if strings.Contains(log.String(), want) != told || !told && log.Len() > 0 {
+				t.Errorf("newest %v: the log says %q, and it should be told: %v", newest, log.String(), told)
+			}
+			put(t, s, "c")
+			s.Close()
+		}
+		if x := examine(t, path); x.Undone != "" {
+			t.Errorf("newest %v: after a write it is still %q", newest, x.Undone)
+		}
+	}
+}
+
 func TestDamageTwiceInASecondKeepsBothFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "leases.db")
 	moved := map[string]bool{}

@@ -23,4 +23,7 @@
 // repaired: one lost record in a store that is older than its sandbox would make an
 // orphan of a living sandbox, while a new store with a new birth loses nothing but
 // extensions.
+//
+// Where one of the two headers alone is damaged the other is gone by, as after a commit that
+// was torn. It may have been a commit that somebody was told of, so it is said.
 package lease

@@ -23,6 +23,7 @@ type Examination struct {
 	Owner    string // that the store was made for; "" when none was recorded
 	Records  []Record
 	Damage   string   // what is damaged; Open would move the file aside. "" for nothing
+	Undone   string   // why one of the two headers can't be read: the last commit may be undone. "" when both can
 	SetAside []string // damaged files of before, that nothing reads any more; oldest first
 }
 
@@ -77,6 +78,7 @@ func (x *Examination) read(ctx context.Context, path string) error {
 	if err := check(f, info.Size()); err != nil {
 		return err
 	}
+	x.Undone = undone(f, info.Size())
 	s := &FileStore{path: path, file: f, opts: Options{Logger: slog.New(slog.DiscardHandler)}}
 	o := boltOptions()
 	o.ReadOnly = true

@@ -29,6 +29,8 @@ func isDamage(err error) bool {
 // meta is what a check needs of a meta page.
 type meta struct {
 	pageSize, root, freelist, high, txid uint64
+
+	other string // why the other meta page can't be read; "" when both can
 }
 
 // readMeta reads the meta page at off. It reports why there is none, or errNewer.
@@ -65,12 +67,19 @@ func readMeta(r io.ReaderAt, off int64) (meta, error) {
 }
 
 // newestMeta finds the meta page that bbolt will go by: the newest good one of two. The
-// other may be torn, by a crash in the middle of a commit.
+// other may be torn, by a crash in the middle of a commit that nobody was told of; or it was
+// damaged later, and a commit is undone that somebody was told of. Nothing tells which, so
+// other says that it is so.
 func newestMeta(r io.ReaderAt, size int64) (meta, error) {
 	first, err := readMeta(r, 0)
 	if err == nil {
-		if second, err := readMeta(r, int64(first.pageSize)); err == nil &&
-			second.pageSize == first.pageSize && second.txid > first.txid {
+		second, err := readMeta(r, int64(first.pageSize))
+		switch {
+		case err != nil:
+			first.other = err.Error()
+		case second.pageSize != first.pageSize:
+			first.other = fmt.Sprintf("a page size of %d, and the other header has %d", second.pageSize, first.pageSize)
+		case second.txid > first.txid:
 			return second, nil
 		}
 		return first, nil
@@ -80,6 +89,7 @@ func newestMeta(r io.ReaderAt, size int64) (meta, error) {
 	}
 	for at := int64(1024); at <= 16<<20 && at < size; at *= 2 {
 		if m, err2 := readMeta(r, at); err2 == nil && int64(m.pageSize) == at {
+			m.other = err.Error()
 			return m, nil
 		}
 	}

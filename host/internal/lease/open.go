@@ -105,6 +105,7 @@ func open(ctx context.Context, path string, opts Options) (_ *FileStore, err err
 	if err := check(f, info.Size()); err != nil {
 		return nil, moveIfDamaged(path, err)
 	}
+	why := undone(f, info.Size())
 
 	s := &FileStore{path: path, file: f, opts: opts}
 	o := boltOptions()
@@ -131,6 +132,10 @@ func open(ctx context.Context, path string, opts Options) (_ *FileStore, err err
 		return nil, err
 	}
 	opened = true
+	if why != "" {
+		opts.Logger.Warn("one of the two headers of the lease file is damaged; the last commit may be lost, and an extension that was acknowledged with it",
+			"path", path, "reason", why)
+	}
 	if err := sweep(path); err != nil {
 		opts.Logger.Warn("what an earlier start left beside the lease file can't be removed", "path", path, "error", err)
 	}
