@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,16 +40,20 @@ func needDocker(t testing.TB) {
 // needProcess skips a test, by name and reason, where the process provider can't run, or
 // need not: plugins are built without the race detector, so that -short, which is the
 // detector's, has no more of a second provider than of the first; and a run that is about a
-// Docker engine has nothing of it.
+// Docker engine has nothing of it. With namespaces in BERTH_REQUIRE_ISOLATION a machine on
+// which it can't run is a failure.
 func needProcess(t testing.TB) {
 	t.Helper()
+	required := slices.Contains(strings.Split(os.Getenv("BERTH_REQUIRE_ISOLATION"), ","), "namespaces")
 	switch {
+	case os.Getenv("BERTH_REQUIRE_ENGINE") == "1":
+		t.Skip("BERTH_REQUIRE_ENGINE=1: the run is about a Docker engine")
+	case world.alone != nil && required:
+		t.Fatalf("BERTH_REQUIRE_ISOLATION has namespaces, and there is no process provider here: %v", world.alone)
 	case world.alone != nil:
 		t.Skipf("there is no process provider here: %v", world.alone)
 	case testing.Short() && world.away == nil:
 		t.Skip("-short: the host is the same as on Docker, and plugins are built without the race detector")
-	case os.Getenv("BERTH_REQUIRE_ENGINE") == "1":
-		t.Skip("BERTH_REQUIRE_ENGINE=1: the run is about a Docker engine")
 	}
 }
 

@@ -29,6 +29,7 @@ type escape struct {
 	stops   string   // the mechanism
 	without []string // the others
 	root    bool     // only where the host is root
+	cgroup  string   // only where this controller can limit it
 
 	// attempt reports whether the sandbox got what it should not.
 	attempt func(t *testing.T, r *rig, s provider.Sandbox, x *lure) (escaped bool, text string)
@@ -49,14 +50,17 @@ type lure struct {
 
 func TestEscapes(t *testing.T) {
 	needNamespaces(t)
-	x := newLure(t)
+	x, tree := newLure(t), cgroup.Find(cgroup.Mountpoint, defaultCgroup)
 	for _, e := range escapes {
 		t.Run(strings.ReplaceAll(e.name, " ", "_")+"/"+e.stops, func(t *testing.T) {
 			if e.root && os.Geteuid() != 0 {
 				t.Skip("only root can set this up")
 			}
-			if e.stops == stage.Landlock && stage.LandlockABI() < 6 {
-				t.Skipf("Landlock %d; what is tried is stopped from 6 on", stage.LandlockABI())
+			if e.stops == stage.Landlock {
+				needLandlock(t)
+			}
+			if e.cgroup != "" {
+				needCgroup(t, tree, e.cgroup)
 			}
 			if escaped, text := e.run(t, x, e.without); escaped {
 				t.Errorf("with %s: the sandbox got out: %s", e.stops, text)

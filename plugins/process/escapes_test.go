@@ -66,17 +66,17 @@ var escapes = []escape{
 	{name: "abstract socket of the host", stops: stage.Landlock, without: []string{stage.Net}, attempt: try("dial", "unix", "{abstract}")},
 	{name: "shared memory of the host", stops: stage.IPC, attempt: try("shm", "{shm}")},
 	{name: "name of the host", stops: stage.UTS, attempt: finds(hostName, "hostname")},
-	{name: "cgroup of the host", stops: stage.Cgroupns, root: true, attempt: finds(always("berth-test"), "read", "/proc/self/cgroup")},
+	{name: "cgroup of the host", stops: stage.Cgroupns, root: true, cgroup: anyController, attempt: finds(always("berth-test"), "read", "/proc/self/cgroup")},
 
 	// Using more than is given.
-	{name: "fork bomb", stops: stage.Cgroups, root: true, without: []string{stage.Rlimits}, change: pids(32), attempt: forks(100)},
+	{name: "fork bomb", stops: stage.Cgroups, root: true, cgroup: "pids", without: []string{stage.Rlimits}, change: pids(32), attempt: forks(100)},
 	{name: "fork bomb", stops: stage.Rlimits, without: []string{stage.Cgroups}, change: pids(32), attempt: forks(100)},
 	{name: "descriptors on the way", stops: stage.Rlimits, change: ownUser, attempt: sendsMore},
 	{name: "endpoint of another sandbox", stops: stage.Taken, change: ownUser, attempt: cutsOff},
 	{name: "what root may have", stops: stage.Owner, root: true, attempt: chargesRoot},
 	{name: "inotify instances", stops: stage.Ucounts, change: ownUser, attempt: try("inotify", "40")},
 	{name: "queued signals", stops: stage.Rlimits, change: ownUser, attempt: try("timers", "1100")},
-	{name: "memory bomb", stops: stage.Cgroups, root: true, change: func(s *provider.Spec, _ *lure) { s.Resources.MemoryBytes = 64 << 20 }, attempt: eats(256)},
+	{name: "memory bomb", stops: stage.Cgroups, root: true, cgroup: "memory", change: func(s *provider.Spec, _ *lure) { s.Resources.MemoryBytes = 64 << 20 }, attempt: eats(256)},
 	{name: "disk fill", stops: stage.TmpSize, change: tmpSize, attempt: try("fill", "/tmp/file", "8")},
 	{name: "disk fill of /dev/shm", stops: stage.TmpSize, change: tmpSize, attempt: try("fill", "/dev/shm/file", "8")},
 }

@@ -72,14 +72,6 @@ func stateDirFor(t testing.TB) string {
 	return dir
 }
 
-// needNamespaces skips a test where no sandbox can be made, with the reason.
-func needNamespaces(t testing.TB) {
-	t.Helper()
-	if err := newMachine(defaultCgroup, &self{dir: t.TempDir()}).basics(t.Context()); err != nil {
-		t.Skipf("this machine can't isolate: %v", err)
-	}
-}
-
 // removeAll removes what the test has left.
 func (r *rig) removeAll() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

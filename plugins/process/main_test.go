@@ -33,6 +33,9 @@ func testMain(m *testing.M) (code int) {
 	if world.agent = os.Getenv(agentVariable); err == nil && world.agent == "" {
 		world.agent, err = buildAgent(dir)
 	}
+	if err == nil {
+		_, err = required()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "set-up:", err)
 		return 1

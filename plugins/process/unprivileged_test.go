@@ -33,7 +33,8 @@ func TestUnprivileged(t *testing.T) {
 	run := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v",
 		"-test.run", "^(TestCreate.*|TestEndpoint|TestEscapes|TestStop|TestExitIsTold|TestShimKilled|TestNothingLeft|TestSandboxesApart|TestImage|TestLogsByName|TestLevels|TestHealth)$")
 	run.Dir = "/"
-	run.Env = []string{"HOME=" + home, "TMPDIR=" + home, "PATH=" + os.Getenv("PATH"), agentVariable + "=" + world.agent}
+	run.Env = []string{"HOME=" + home, "TMPDIR=" + home, "PATH=" + os.Getenv("PATH"), agentVariable + "=" + world.agent,
+		requireVariable + "=" + os.Getenv(requireVariable)}
 	run.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 	out, err := run.CombinedOutput()
 	text := string(out)
