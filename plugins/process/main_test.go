@@ -36,10 +36,15 @@ func testMain(m *testing.M) (code int) {
 	if err == nil {
 		_, err = required()
 	}
+	leave := func() {}
+	if err == nil {
+		leave, err = mountVersion2()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "set-up:", err)
 		return 1
 	}
+	defer leave()
 	defer func() {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
