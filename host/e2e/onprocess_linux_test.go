@@ -209,8 +209,18 @@ func (p *processes) remove(id string) {
 	}
 }
 
-func (p *processes) freeze(id string) { p.signal(id, syscall.SIGSTOP) }
-func (p *processes) thaw(id string)   { p.signal(id, syscall.SIGCONT) }
+// freeze returns when they have stopped: a process that waits for a processor takes the signal
+// when it gets one.
+func (p *processes) freeze(id string) {
+	p.s.t.Helper()
+	p.signal(id, syscall.SIGSTOP)
+	await(p.s.t, patience, "sandbox "+id+" has stopped", func() bool {
+		b, there := p.inspect(id)
+		return !there || !b.running || b.frozen
+	})
+}
+
+func (p *processes) thaw(id string) { p.signal(id, syscall.SIGCONT) }
 
 func (p *processes) signal(id string, sig syscall.Signal) {
 	p.s.t.Helper()
