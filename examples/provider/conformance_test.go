@@ -17,7 +17,7 @@ import (
 )
 
 // suiteOptions tells the conformance suite what a sandbox of this provider is made from.
-func suiteOptions(t *testing.T) providertest.Options {
+func suiteOptions(t testing.TB) providertest.Options {
 	t.Helper()
 	parent := filepath.Join(t.TempDir(), "parent")
 	if err := os.Mkdir(parent, 0o700); err != nil {
@@ -84,4 +84,9 @@ func TestConformanceBinary(t *testing.T) {
 	opts := suiteOptions(t)
 	opts.Generations = 30
 	providertest.Binary(t, binary, opts)
+}
+
+// What the boundary costs: the hop of a call, and a list per thousand.
+func BenchmarkBoundary(b *testing.B) {
+	providertest.Benchmark(b, func() provider.Plugin { return Plugin() }, suiteOptions(b))
 }
