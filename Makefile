@@ -92,8 +92,11 @@ chaos: ## real hosts, plugins and sandboxes of PROVIDER (docker, or process) und
 chaos-engine: engines $(TOOLS)/berth-engine ## the same with Docker, on a current engine of its own
 	@$(ON_ENGINE) $(MAKE) --no-print-directory chaos PROVIDER=docker SEED=$(SEED) MINUTES=$(MINUTES) LANES=$(LANES)
 
-bench: ## benchmarks; each prints its ratio to something honest in the same run
-	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./host/e2e/... ./host/internal/lease/... ./sdk/providertest/... ./plugins/docker/... ./plugins/process/...
+BOUNDARY := '^Benchmark(Mem|Boundary)$$'
+bench: ## benchmarks; each prints its ratio to something honest in the same run, and fails over its target
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -skip $(BOUNDARY) -benchtime 1x -timeout 60m ./host/e2e/... ./host/internal/lease/... ./plugins/docker/... ./plugins/process/...
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench $(BOUNDARY) -timeout 30m ./sdk/providertest/... ./plugins/docker ./plugins/process
+	$(MAKE) -C examples/provider bench
 
 check: $(PROTO_TOOLS) $(TOOLS)/staticcheck ## formatting, vet on four platforms, static analysis, generated code
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi

@@ -7,13 +7,24 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/berth-dev/berth/sdk/provider"
+	"github.com/berth-dev/berth/sdk/providertest"
 )
+
+// What the figures of a host that is root are held against. One that is not has no shim ready.
+const (
+	mostOfBubblewrap  = 2.0
+	leastFasterDocker = 10.0
+)
+
+// shippedVariable names the provider's binary to a test binary that can't build it.
+const shippedVariable = "BERTH_TEST_SHIPPED"
 
 // BenchmarkCreateServeDelete measures create → first HTTP 200 → delete: of this provider,
 // of bubblewrap with namespaces and mounts of the same kind, and of a Docker daemon by its
@@ -22,11 +33,9 @@ import (
 // is ready; the next one is started while the one before it is used, mostly within the same turn.
 func BenchmarkCreateServeDelete(b *testing.B) {
 	r := newRig(b, Config{})
-	shipped := filepath.Join(b.TempDir(), "berth-provider-process") // what shims are made of
-	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", shipped, "./cmd/berth-provider-process")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
+	shipped := os.Getenv(shippedVariable) // what shims are made of
+	if shipped == "" {
+		shipped = buildShipped(b, b.TempDir())
 	}
 	var err error
 	if r.machine.self.copy, err = openHigh(shipped); err != nil {
@@ -63,11 +72,66 @@ func BenchmarkCreateServeDelete(b *testing.B) {
 	own, base := median(ours), median(bubble)
 	b.ReportMetric(own.Seconds()*1e3, "process-ms")
 	b.ReportMetric(base.Seconds()*1e3, "bwrap-ms")
-	b.ReportMetric(float64(own)/float64(base), "ratio")
-	if len(whale) > 0 {
-		b.ReportMetric(median(whale).Seconds()*1e3, "docker-ms")
-		b.ReportMetric(float64(median(whale))/float64(own), "times-faster")
+	ratio, target := float64(own)/float64(base), os.Geteuid() == 0
+	b.ReportMetric(ratio, "ratio")
+	if target && ratio > mostOfBubblewrap {
+		b.Errorf("%s, and bubblewrap %s: ratio %.2f, want at most %g", own, base, ratio, mostOfBubblewrap)
 	}
+	if len(whale) > 0 {
+		theirs := median(whale)
+		faster := float64(theirs) / float64(own)
+		b.ReportMetric(theirs.Seconds()*1e3, "docker-ms")
+		b.ReportMetric(faster, "times-faster")
+		if target && faster < leastFasterDocker {
+			b.Errorf("%s, and Docker %s: %.1f times faster, want at least %g", own, theirs, faster, leastFasterDocker)
+		}
+	}
+}
+
+// BenchmarkUnprivileged is the same on a host that is not root, without Docker.
+func BenchmarkUnprivileged(b *testing.B) {
+	if os.Geteuid() != 0 {
+		b.Skip("the other benchmark runs without root already")
+	}
+	home := homeOfOther(b)
+	shipped := buildShipped(b, home)
+	for b.Loop() {
+		run := exec.CommandContext(b.Context(), "/proc/self/exe", "-test.run", "^$", "-test.bench", "^BenchmarkCreateServeDelete$", "-test.benchtime", "1x")
+		asOther(run, home)
+		run.Env = append(run.Env, shippedVariable+"="+shipped)
+		out, err := run.CombinedOutput()
+		told := figure.FindAllStringSubmatch(string(out), -1)
+		if err != nil || len(told) == 0 {
+			b.Fatalf("%v\n%s", err, out)
+		}
+		for _, f := range told {
+			n, err := strconv.ParseFloat(f[1], 64)
+			if err != nil {
+				b.Fatalf("%v\n%s", err, out)
+			}
+			b.ReportMetric(n, f[2])
+		}
+	}
+}
+
+// figure is one of those in the result line of a benchmark.
+var figure = regexp.MustCompile(`\t *([0-9.]+) (\S+)`)
+
+// BenchmarkBoundary is what the boundary costs beside the same calls made directly.
+func BenchmarkBoundary(b *testing.B) {
+	providertest.Benchmark(b, func() provider.Plugin { return Plugin() }, conformance(b))
+}
+
+// buildShipped builds the provider's binary as it is shipped.
+func buildShipped(b *testing.B, dir string) string {
+	b.Helper()
+	path := filepath.Join(dir, "berth-provider-process")
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", path, "./cmd/berth-provider-process")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return path
 }
 
 func took(do func()) time.Duration {

@@ -42,7 +42,7 @@ func TestConformanceBinary(t *testing.T) {
 }
 
 // conformance says what the suite can't know of process trees.
-func conformance(t *testing.T) providertest.Options {
+func conformance(t testing.TB) providertest.Options {
 	t.Helper()
 	needNamespaces(t)
 	parent := filepath.Join(stateDirFor(t), "here")

@@ -21,21 +21,9 @@ func TestUnprivileged(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("the other tests run without root already")
 	}
-	home, err := os.MkdirTemp("", "berth-home-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(home) })
-	const uid = 54321
-	if err := os.Chown(home, uid, uid); err != nil {
-		t.Fatal(err)
-	}
 	run := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v",
 		"-test.run", "^(TestCreate.*|TestEndpoint|TestEscapes|TestStop|TestExitIsTold|TestShimKilled|TestNothingLeft|TestSandboxesApart|TestImage|TestLogsByName|TestLevels|TestHealth)$")
-	run.Dir = "/"
-	run.Env = []string{"HOME=" + home, "TMPDIR=" + home, "PATH=" + os.Getenv("PATH"), agentVariable + "=" + world.agent,
-		requireVariable + "=" + os.Getenv(requireVariable)}
-	run.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	asOther(run, homeOfOther(t))
 	out, err := run.CombinedOutput()
 	text := string(out)
 	if err != nil {
@@ -49,4 +37,29 @@ func TestUnprivileged(t *testing.T) {
 			t.Log(strings.TrimSpace(line))
 		}
 	}
+}
+
+// other is the user of a host that is not root.
+const other = 54321
+
+// homeOfOther makes that user's home.
+func homeOfOther(t testing.TB) string {
+	t.Helper()
+	home, err := os.MkdirTemp("", "berth-home-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	if err := os.Chown(home, other, other); err != nil {
+		t.Fatal(err)
+	}
+	return home
+}
+
+// asOther makes a run of this test binary that user's.
+func asOther(run *exec.Cmd, home string) {
+	run.Dir = "/"
+	run.Env = []string{"HOME=" + home, "TMPDIR=" + home, "PATH=" + os.Getenv("PATH"), agentVariable + "=" + world.agent,
+		requireVariable + "=" + os.Getenv(requireVariable)}
+	run.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: other, Gid: other}}
 }
