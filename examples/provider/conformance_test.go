@@ -81,9 +81,7 @@ func TestConformanceBinary(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	opts := suiteOptions(t)
-	opts.Generations = 30
-	providertest.Binary(t, binary, opts)
+	providertest.Binary(t, binary, suiteOptions(t))
 }
 
 // What the boundary costs: the hop of a call, and a list per thousand.

@@ -37,7 +37,6 @@ func TestConformanceBinary(t *testing.T) {
 	p := newPlugins(t)
 	opts := conformance(t)
 	opts.Env = launch.Environment(os.Environ(), nil)
-	opts.Generations = 50
 	providertest.Binary(t, p.binary, opts)
 }
 

@@ -62,11 +62,26 @@
 // see: in this process, what a provider prints, since the test prints there too; and a panic
 // in a goroutine of the provider's own, which ends any process.
 //
+// # What it counts
+//
+// After Options.Generations that were started, asked, and drained in a row, the process that
+// has started them has as many goroutines and open descriptors as before them, or a few more:
+// one for ten generations. With a binary that is the host's side of each, its pipes, its
+// connection and what waits for it; what the plugin's process had is gone with it. In this
+// process it is the provider's side too, and 50 generations are the most. After sixty rounds of
+// calls, some of them canceled, the same holds for a generation that stays: in this process for
+// goroutines and descriptors, with a binary for the descriptors of the plugin's process, where
+// /proc shows them.
+//
+// It counts neither the goroutines of a binary, nor memory, threads or child processes, and
+// sees no leak that is slower than one in ten. What is left at the backend is for
+// Options.Residue to tell.
+//
 // # What it costs
 //
 // The suite calls Create about a hundred times in each way. With a provider that runs
-// nothing it takes seconds in process, and as a binary as long as 200 starts of it.
-// Options.Generations and Options.Kills bound the long ones.
+// nothing it takes seconds in process, and as a binary as long as 200 starts of it, each a
+// tenth of a second or so. Options.Generations and Options.Kills bound the long ones.
 //
 // [Benchmark] measures what the boundary costs: the hop of a call, and a list per thousand.
 //
