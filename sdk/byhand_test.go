@@ -62,6 +62,12 @@ func greet(_ context.Context, h sdk.Hand) int {
 // hand runs the plugin's binary as a person does, with input on its standard input.
 func hand(t *testing.T, input string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
+	return handOf(t, "hand", input, args...)
+}
+
+// handOf is hand for the plugin of a mode.
+func handOf(t *testing.T, mode, input string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +75,7 @@ func hand(t *testing.T, input string, args ...string) (status int, stdout, stder
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Env = []string{pluginMode + "=hand"}
+	cmd.Env = []string{pluginMode + "=" + mode}
 	cmd.Stdin = strings.NewReader(input)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

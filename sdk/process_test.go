@@ -35,6 +35,8 @@ func TestMain(m *testing.M) {
 		sdk.Serve(talkative())
 	case "hand":
 		sdk.Serve(handy(), sdk.Verb{Name: "greet", Args: "NAME", Doc: "say hello", Run: greet})
+	case "documented":
+		main()
 	case "background":
 		sdk.Serve(withBackground())
 	}
