@@ -287,3 +287,29 @@ func TestPromise2_DeadlineComesBeforeTheNextTry(t *testing.T) {
 		})
 	}
 }
+
+// An expiry that had begun when the host died goes on when the next one finds the wall clock
+// set back: its stop may be on its way, so nobody is told that the session has more time.
+func TestPromise1_ExpiryBegunIsNotExtended(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		s := w.create(id1)
+		w.mem.Fail(mem.Stop, mem.Fault{Hang: true})
+		w.pass(time.Until(s.ExpiresAt))
+		w.calls(mem.Stop, 1)
+		w.crash()
+		rec := record(t, w.store, id1)
+		if rec.State != lease.Stopping || rec.Reason != lease.Expired {
+			t.Fatalf("lease: %+v", rec)
+		}
+		rec.ExpiresAt = rec.ExpiresAt.Add(time.Minute) // as the clock that was set back has it
+		w.must(w.store.Put(t.Context(), rec))
+		w.mem.Clear()
+		w.boot()
+		_, err := w.engine.Extend(t.Context(), id1, lifecycle.ExtendRequest{By: time.Minute})
+		failed(t, err, lifecycle.CodeConflict, "session "+id1+" is stopping")
+		w.must(w.sup.start())
+		w.pass(time.Second)
+		w.ended(id1, lease.Expired)
+		w.boxes(0)
+	})
+}

@@ -10,8 +10,11 @@ import (
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
-// expire ends a session whose deadline has passed: politely, then by force. It begins
-// without a write: the deadline is on disk. The token is held.
+// expire ends a session whose deadline has passed: politely, then by force. Its deadline is on
+// disk, so it needs no write to begin, and begins also when none is possible. One is made all
+// the same: a stop that is on its way when the host dies is not called back, so where the wall
+// clock is set back meanwhile, the next host must not take the session for one that may still
+// be extended. The token is held.
 func (e *Engine) expire(ctx context.Context, s *session) error {
 	rec := s.record()
 	b := e.backendOf(rec)
@@ -26,7 +29,7 @@ func (e *Engine) expire(ctx context.Context, s *session) error {
 		reason = lease.Failed // it was found at the start and never came to run
 	}
 	if (rec.State == lease.Running || rec.State == lease.Stopping) && rec.SandboxID != "" {
-		if err := e.amendVisible(s, e.stillDue(s, lease.Stopping, reason)); err != nil {
+		if err := e.amendAnyway(s, e.stillDue(s, lease.Stopping, reason)); err != nil {
 			return unlessExtended(err)
 		}
 		begun := e.clock.now()

@@ -195,8 +195,8 @@ func (e *Engine) settle(ctx context.Context, s *session) error {
 		return nil
 	case rec.State == lease.Deleting:
 		return e.reap(ctx, s)
-	case s.due(e.clock.now()):
-		return e.expire(ctx, s)
+	case s.due(e.clock.now()) || rec.State == lease.Stopping && rec.Reason != "":
+		return e.expire(ctx, s) // begun before, where the clock was set back
 	case rec.State == lease.Stopping:
 		return e.finishStop(ctx, s)
 	case recovering:
