@@ -19,6 +19,7 @@ const (
 	unitFile  = "berth.service"
 	reapFile  = "berth-reap.service"
 	timerFile = "berth-reap.timer"
+	dropIn    = "process.conf" // of both services, for the process provider
 )
 
 // unit is a systemd unit: the values of each key, by "Section.Key".
@@ -160,6 +161,35 @@ func TestReapUnit(t *testing.T) {
 	}
 }
 
+// The drop-in gives back what the process provider needs, and what either unit has taken;
+// calls are added to those that they allow.
+func TestDropIn(t *testing.T) {
+	d := readUnit(t, dropIn)
+	for _, key := range []string{"RestrictNamespaces", "ProtectHostname", "ProtectKernelTunables", "ProtectKernelLogs"} {
+		if got := d.one(t, "Service."+key); got != "no" {
+			t.Errorf("%s is %q, want no", key, got)
+		}
+	}
+	if calls := d.one(t, "Service.SystemCallFilter"); strings.HasPrefix(calls, "~") || !strings.Contains(calls, "@mount") || !strings.Contains(calls, "seccomp") {
+		t.Errorf("SystemCallFilter: %q", calls)
+	}
+	for _, name := range []string{unitFile, reapFile} {
+		u := readUnit(t, name)
+		for key := range d {
+			if len(u[key]) != 1 {
+				t.Errorf("%s says nothing of %s", name, key)
+			}
+		}
+	}
+	text, err := os.ReadFile(unitFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "drop-in "+dropIn+".\nRestrictNamespaces=yes\n") {
+		t.Errorf("%s does not name %s beside the line that it is for", unitFile, dropIn)
+	}
+}
+
 // What config.hcl names can be written, and is made.
 func TestUnitFitsConfig(t *testing.T) {
 	u, cfg := readUnit(t, unitFile), shipped(t)
@@ -214,6 +244,18 @@ func TestUnitVerifies(t *testing.T) {
 			t.Fatal(err)
 		}
 		args = append(args, copied)
+	}
+	for _, name := range []string{unitFile, reapFile} {
+		text, err := os.ReadFile(dropIn)
+		if err == nil {
+			err = os.Mkdir(filepath.Join(dir, name+".d"), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name+".d", dropIn), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	if out, err := exec.Command(analyze, args...).CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
