@@ -94,7 +94,7 @@ chaos-engine: engines $(TOOLS)/berth-engine ## the same with Docker, on a curren
 
 BOUNDARY := '^Benchmark(Mem|Boundary)$$'
 bench: ## benchmarks; each prints its ratio to something honest in the same run, and fails over its target
-	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -skip $(BOUNDARY) -benchtime 1x -timeout 60m ./host/e2e/... ./host/internal/lease/... ./plugins/docker/... ./plugins/process/...
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -skip $(BOUNDARY) -benchtime 1x -timeout 60m ./host ./host/e2e/... ./host/internal/lease/... ./plugins/docker/... ./plugins/process/...
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench $(BOUNDARY) -timeout 30m ./sdk/providertest/... ./plugins/docker ./plugins/process
 	$(MAKE) -C examples/provider bench
 

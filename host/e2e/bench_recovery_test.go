@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/google/uuid"
 
@@ -26,6 +27,9 @@ const (
 	benchKnown      = 5000 // sessions on the provider that does nothing
 	benchContainers = 150  // on Docker
 	benchRecoveries = 5    // of each
+
+	benchExpired = 30 // of the containers, at the last start
+	benchReaping = 4  // how many of them may be reaped at once
 )
 
 // BenchmarkRecovery is the time from the start of a host to all of its sessions known and
@@ -47,10 +51,11 @@ func BenchmarkRecovery(b *testing.B) {
 }
 
 // BenchmarkRecoveryDocker is the same with 150 containers that run, against one list call of
-// the bare Docker client.
+// the bare Docker client. At the last start a part of them has expired, and is reaped.
 func BenchmarkRecoveryDocker(b *testing.B) {
 	s := newSite(b)
-	s.configure(settings{bare: true, lifecycle: map[string]string{"sweep_interval": `"60s"`}, template: map[string]string{"port": ""}})
+	s.configure(settings{bare: true, lifecycle: map[string]string{"sweep_interval": `"60s"`, "max_reaping": fmt.Sprint(benchReaping)},
+		template: map[string]string{"port": ""}})
 	h, stop := benchReady(b, s)
 	numbers := make([]int, benchContainers)
 	err := benchEach(numbers, func(int) error {
@@ -73,6 +78,83 @@ func BenchmarkRecoveryDocker(b *testing.B) {
 		}
 		return took
 	})
+	benchReap(b, s)
+}
+
+// benchReap lets sessions expire while there is no host. The next one reaps them, no more at
+// once than it may, and touches none of the others: that is what the daemon tells.
+func benchReap(b *testing.B, s *site) {
+	b.Helper()
+	expired := benchExpire(b, s)
+	within, cancel := context.WithTimeout(b.Context(), patience)
+	defer cancel()
+	told, failed := world.api.Events(within, events.ListOptions{Filters: filters.NewArgs(
+		filters.Arg("type", "container"), filters.Arg("label", "berth.owner="+s.owner))})
+	begun := time.Now()
+	h, _ := benchStart(b, s)
+	ending, most, gone := map[string]bool{}, 0, 0
+	for gone < benchExpired {
+		select {
+		case m := <-told:
+			switch id := m.Actor.ID; {
+			case !expired[id]:
+				b.Errorf("the daemon tells %q of %s, which lives", m.Action, id)
+			case m.Action == events.ActionKill:
+				ending[id] = true
+				most = max(most, len(ending))
+			case m.Action == events.ActionDestroy:
+				delete(ending, id)
+				gone++
+			}
+		case err := <-failed:
+			b.Fatalf("after %d of %d containers were reaped: %v", gone, benchExpired, err)
+		}
+	}
+	took := time.Since(begun)
+	b.Logf("%d of %d sessions had expired: reaped %s after the start, at most %d at once, of %d that may be", benchExpired, benchContainers,
+		benchText(took), most, benchReaping)
+	b.ReportMetric(took.Seconds()*1000, "ms/reaped")
+	if most > benchReaping {
+		b.Errorf("%d were reaped at once, want at most %d", most, benchReaping)
+	}
+	await(b, patience, "the host knows the others alone", func() bool {
+		all, err := h.List(b.Context(), host.Filter{Status: host.StatusRunning})
+		return err == nil && len(all) == benchContainers-benchExpired
+	})
+	live := 0
+	for _, c := range s.sandboxes() {
+		if c.running && !expired[c.id] {
+			live++
+		}
+	}
+	if live != benchContainers-benchExpired {
+		b.Errorf("%d containers run, want %d", live, benchContainers-benchExpired)
+	}
+}
+
+// benchExpire puts the deadlines of some leases into the past, and returns their containers.
+func benchExpire(b *testing.B, s *site) map[string]bool {
+	b.Helper()
+	store, err := lease.Open(b.Context(), s.path("state/leases.db"), lease.Options{Owner: s.owner})
+	if err != nil {
+		b.Fatal(err)
+	}
+	records, err := store.All(b.Context())
+	if err != nil || len(records) != benchContainers {
+		b.Fatalf("%d leases: %v", len(records), err)
+	}
+	expired := map[string]bool{}
+	for _, rec := range records[:benchExpired] {
+		rec.ExpiresAt = time.Now().UTC().Truncate(time.Microsecond)
+		if err := store.Put(b.Context(), rec); err != nil {
+			b.Fatal(err)
+		}
+		expired[rec.SandboxID] = true
+	}
+	if err := store.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return expired
 }
 
 // benchRecover starts a host again and again, and holds its recovery against a bare list.
