@@ -25,7 +25,7 @@ const (
 // Finding is one thing that Diagnose has found.
 type Finding struct {
 	Level   Level
-	About   string // state_dir, lock, owner, leases, sessions, sandboxes, or `provider "name"`
+	About   string // state_dir, lock, owner, leases, sessions, sandboxes, providers, or `provider "name"`
 	Message string // what was found
 	Then    string // what a host does about it by itself, at its next start; "" for nothing
 	Remedy  string // what the operator can do; "" for nothing
@@ -91,11 +91,12 @@ func Diagnose(ctx context.Context, cfg *config.Config, opts Options) (Diagnosis,
 		owner = "inspect" // nobody's: what bears no owner is not this host's
 	}
 	found, err := survey(ctx, cfg, opts, owner, x.Records, reapPatience)
-	if err != nil {
-		return d, fmt.Errorf("host: %w", err)
-	}
 	if ctx.Err() != nil {
 		return d, context.Cause(ctx)
+	}
+	if err != nil {
+		d.add(LevelProblem, "providers", "", "is there room for temporary files? if not, make some, or set TMPDIR to a directory that has", "their plugins can't be started for a look: %v", err)
+		return d, nil
 	}
 	for _, f := range found {
 		d.provider(f)
@@ -116,7 +117,19 @@ func (d *Diagnosis) directory(cfg *config.Config, s statedir.Sight) {
 			"%s does not exist", cfg.StateDir)
 		return
 	}
-	d.add(LevelOK, about, "", "", "%s is this user's, and private", cfg.StateDir)
+	const refused = "create, ensure and extend are refused"
+	switch {
+	case s.Unwritable != nil && s.Held:
+		d.add(LevelProblem, about, refused+"; what should end, ends", "do what the message says", "%v", s.Unwritable)
+	case s.Unwritable != nil:
+		d.add(LevelProblem, about, "it does not start, and nothing ends", "do what the message says", "%v", s.Unwritable)
+	default:
+		d.add(LevelOK, about, "", "", "%s is this user's, and private", cfg.StateDir)
+	}
+	if s.Full != nil {
+		d.add(LevelProblem, about, "it runs, and starts if its leases are there; what should end, ends; "+refused+" while the leases find no room",
+			"make room; no restart is needed", "%v", s.Full)
+	}
 	switch {
 	case s.Held && s.PID != 0:
 		d.add(LevelOK, "lock", "", "", "the host with pid %d lives on it", s.PID)

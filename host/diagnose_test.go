@@ -2,15 +2,18 @@ package host_test
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/berth-dev/berth/host"
 	"github.com/berth-dev/berth/sdk/provider"
 	"github.com/berth-dev/berth/sdk/providertest/mem"
+	"github.com/berth-dev/berth/sdk/providertest/smalldisk"
 )
 
 // finding is the first one whose message has the words.
@@ -124,5 +127,72 @@ func TestDiagnoseADamagedHeader(t *testing.T) {
 	defer h.Close()
 	if _, err := h.Get(t.Context(), a.living.ID); err != nil || !strings.Contains(log.String(), `level=WARN msg="one of the two headers of the lease file is damaged`) {
 		t.Errorf("%v, and the start says %q", err, log.String())
+	}
+}
+
+// A disk that is full or read-only is told, with what it means to the host that lives there, or
+// to one that is to be started.
+func TestDiagnoseADisk(t *testing.T) {
+	if !smalldisk.Alone(t) {
+		return
+	}
+	cfg, dir := parse(t, small)
+	disk := filepath.Join(dir, "state")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(errors.Join(os.Mkdir(disk, 0o700), smalldisk.Mount(disk, "size=32m")))
+	t.Cleanup(func() { smalldisk.Unmount(disk) })
+	b := mem.NewBackend("memory")
+	diagnose := func(what, words, then string) {
+		t.Helper()
+		d, err := host.Diagnose(within(t), cfg, linked(b))
+		if err != nil || d.Healthy() != (words == "") {
+			t.Errorf("%s: %+v, %v", what, d, err)
+		}
+		if words == "" {
+			return
+		}
+		if f := finding(t, d, words); f.Level != host.LevelProblem || f.About != "state_dir" || f.Then != then || f.Remedy == "" {
+			t.Errorf("%s: %+v", what, f)
+		}
+	}
+	const (
+		full     = "is on a file system that is full, or nearly: 0 bytes are free"
+		whenFull = "it runs, and starts if its leases are there; what should end, ends; create, ensure and extend are refused while the leases find no room"
+		readOnly = "is on a file system that is mounted read-only"
+	)
+	h, err := host.New(cfg, linked(b))
+	must(err)
+	diagnose("beside a host", "", "")
+	must(smalldisk.Fill(disk))
+	diagnose("full, beside a host", full, whenFull)
+	must(h.Close())
+	diagnose("full, without one", full, whenFull)
+	h, err = host.New(cfg, linked(b))
+	must(err)
+	must(errors.Join(smalldisk.Room(disk), smalldisk.ReadOnly(disk)))
+	diagnose("read-only, beside a host", readOnly, "create, ensure and extend are refused; what should end, ends")
+	must(h.Close())
+	diagnose("read-only, without one", readOnly, "it does not start, and nothing ends")
+	if _, err := host.New(cfg, linked(b)); !errors.Is(err, syscall.EROFS) {
+		t.Errorf("a host starts: %v", err)
+	}
+}
+
+// Where the plugins can't be started for a look, what else was found is told all the same.
+func TestDiagnoseWithoutTemporaryFiles(t *testing.T) {
+	a := abandon(t, "1h")
+	t.Setenv("TMPDIR", filepath.Join(a.dir, "nowhere"))
+	d, err := host.Diagnose(within(t), a.cfg, linked(a.backend))
+	if err != nil {
+		t.Fatal(err)
+	}
+	finding(t, d, "leases.db is whole: ")
+	if f := finding(t, d, "their plugins can't be started for a look: "); f.Level != host.LevelProblem || f.About != "providers" || !strings.Contains(f.Remedy, "TMPDIR") {
+		t.Errorf("%+v", f)
 	}
 }

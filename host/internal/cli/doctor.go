@@ -17,10 +17,10 @@ func (a *app) doctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Tell what is wrong here, and what can be done about it", Args: cobra.NoArgs,
 		Long: `Look at everything that a host stands on, and tell what was found, what a host does about it
-by itself, and what you can do: the state directory, its lock and its owner, the leases, the
-plugins and their backends, sessions past their deadline, sandboxes without a lease. Nothing is
-changed. While a host runs its leases are left alone, and the host is asked. Without one the
-plugins are started from a private temporary directory, asked, and ended.
+by itself, and what you can do: the state directory, its disk, its lock and its owner, the
+leases, the plugins and their backends, sessions past their deadline, sandboxes without a lease.
+Nothing is changed. While a host runs its leases are left alone, and the host is asked. Without
+one the plugins are started from a private temporary directory, asked, and ended.
 
 The exit status is 0 when nothing is to be done, 1 when something is.`,
 		Example: "  berth doctor --config /etc/berth/config.hcl\n  berth doctor -o json",

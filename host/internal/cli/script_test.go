@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		},
 		"berth-provider-mock": func() { sdk.Serve(mem.Main()) },
 		"to":                  to,
+		"on":                  on,
 	})
 }
 
@@ -49,8 +50,11 @@ func TestScripts(t *testing.T) {
 		WorkdirRoot:   root,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Condition: func(what string) (bool, error) {
-			if what == "root" {
+			switch what {
+			case "root":
 				return os.Geteuid() == 0, nil
+			case "mounts":
+				return canMount(), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", what)
 		},

@@ -18,6 +18,9 @@ type Sight struct {
 	Owner  string // the id that is kept; "" when there is none, or it can't be used
 	Held   bool   // a host lives on it
 	PID    int    // of that host; 0 when it is not known
+
+	Unwritable error // why a host gets to write nothing there; nil when it does
+	Full       error // why the leases may find no room; nil when they do
 }
 
 // Look looks at a directory and changes nothing: it makes nothing, and keeps no host from
@@ -36,7 +39,7 @@ func Look(path, configured string) Sight {
 	if s.Refuse = usable(path); s.Refuse != nil {
 		return s
 	}
-	s.Used = used(path)
+	s.Used, s.Unwritable, s.Full = used(path), unwritable(path), full(path)
 	if kept, err := os.ReadFile(filepath.Join(path, "owner")); err == nil {
 		if s.Owner = strings.TrimSpace(string(kept)); configured == "" && !ownerPattern.MatchString(s.Owner) {
 			s.Refuse, s.Owner = badOwnerFile(filepath.Join(path, "owner"), s.Owner), ""

@@ -20,8 +20,12 @@ import (
 )
 
 // holder is what this test binary does instead of testing when a test starts it again:
-// it opens a directory, says so, and keeps it until its input ends.
+// it opens a directory, says so, and keeps it until its input ends; or it looks at one.
 func TestMain(m *testing.M) {
+	if path := os.Getenv("STATEDIR_TEST_LOOK"); path != "" {
+		fmt.Println(statedir.Look(path, "").Unwritable)
+		os.Exit(0)
+	}
 	if path := os.Getenv("STATEDIR_TEST_PATH"); path != "" {
 		d, err := statedir.Open(path, "")
 		if err != nil {
