@@ -91,7 +91,8 @@ func (k *sim) leased(store *leasetest.Memory) func(provider.Spec) {
 	return func(spec provider.Spec) {
 		rec, there := store.Record(spec.SessionID)
 		if !there || rec.State == lease.Ended || rec.Identity == "" || rec.ExpiresAt.Before(spec.ExpiresAt) {
-			k.breaks("a sandbox of %s was asked for until %v, and its lease is %+v", k.name(spec.SessionID), k.at(spec.ExpiresAt), rec)
+			k.breaks("a sandbox of %s until %v was asked for, and on disk it is %q, on %q, until %v",
+				k.name(spec.SessionID), spec.ExpiresAt, rec.State, rec.Identity, rec.ExpiresAt)
 		}
 	}
 }
