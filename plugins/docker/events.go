@@ -69,10 +69,13 @@ var eventKinds = map[events.Action]provider.EventKind{
 	events.ActionDestroy: provider.EventRemoved,
 }
 
+// eventOf makes an event of the daemon's. The session is told in canonical form, whatever
+// the label's spelling, and not at all where that can't be read.
 func eventOf(m events.Message) provider.Event {
+	session, _ := readUUID(m.Actor.Attributes[labelSessionID])
 	return provider.Event{
 		SandboxID: m.Actor.ID,
-		SessionID: m.Actor.Attributes[labelSessionID],
+		SessionID: session,
 		Kind:      eventKinds[m.Action],
 		At:        time.Unix(0, m.TimeNano).UTC(),
 	}

@@ -104,17 +104,7 @@ func TestPromise5_CanceledCreateLeavesNothing(t *testing.T) {
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Config{})
-	ctx, cancel := context.WithCancel(t.Context())
-	ready := make(chan struct{})
-	heard := make(chan provider.Event, 1000)
-	done := make(chan error, 1)
-	go func() {
-		done <- r.Events(ctx, func() { close(ready) }, func(ev provider.Event) error {
-			heard <- ev
-			return nil
-		})
-	}()
-	<-ready
+	next := r.hear()
 	spec := r.newSpec()
 	id := r.create(spec).Sandbox.ID
 	if err := r.api.ContainerKill(t.Context(), id, "KILL"); err != nil {
@@ -123,20 +113,73 @@ func TestEvents(t *testing.T) {
 	if err := r.api.ContainerRemove(t.Context(), id, container.RemoveOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.After(20 * time.Second)
 	for _, want := range []provider.EventKind{provider.EventStarted, provider.EventExited, provider.EventRemoved} {
-		for found := false; !found; {
-			select {
-			case ev := <-heard:
-				found = ev.SandboxID == id && ev.Kind == want && ev.SessionID == spec.SessionID && time.Since(ev.At) < time.Minute
-			case <-deadline:
-				t.Fatalf("no event %s", want)
-			}
+		if ev := next(id, want); ev.SessionID != spec.SessionID || time.Since(ev.At) > time.Minute {
+			t.Errorf("event %s of session %q at %v, want %s", want, ev.SessionID, ev.At, spec.SessionID)
 		}
 	}
-	cancel()
-	if err := <-done; err == nil || !errors.Is(err, provider.Canceled) {
-		t.Errorf("Events returned %v, want the reason", err)
+}
+
+// The session of an event is told in canonical form, as List and Get tell it, however another
+// adapter has spelled it; one that can't be read is not told.
+func TestEventsOfOtherSpellings(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{})
+	next := r.hear()
+	session := uuid.NewString()
+	for spelled, want := range map[string]string{strings.ToUpper(session): session, "urn:uuid:" + session: session, "no-uuid": ""} {
+		id := r.raw("berth-events-"+uuid.NewString(), sixLabels(map[string]string{labelSessionID: spelled}), true)
+		if ev := next(id, provider.EventStarted); ev.SessionID != want {
+			t.Errorf("label %s: an event of session %q, want %q", spelled, ev.SessionID, want)
+		}
+		if got, err := r.Get(t.Context(), provider.Ref{ID: id}); err != nil || got.SessionID != want {
+			t.Errorf("label %s: get tells session %q, want %q: %v", spelled, got.SessionID, want, err)
+		}
+	}
+}
+
+// hear listens to the provider's events until the end of the test. What it returns waits for
+// one of a kind, of a sandbox.
+func (r *rig) hear() (next func(id string, kind provider.EventKind) provider.Event) {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	ready := make(chan struct{})
+	heard := make(chan provider.Event, 1000)
+	done := make(chan error, 1)
+	go func() {
+		done <- r.Events(ctx, func() { close(ready) }, func(ev provider.Event) error {
+			select {
+			case heard <- ev:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	select {
+	case <-ready:
+	case err := <-done:
+		cancel()
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, provider.Canceled) && !errors.Is(err, context.Canceled) {
+			r.t.Errorf("Events returned %v, want the reason", err)
+		}
+	})
+	return func(id string, kind provider.EventKind) provider.Event {
+		r.t.Helper()
+		for deadline := time.After(20 * time.Second); ; {
+			select {
+			case ev := <-heard:
+				if ev.SandboxID == id && ev.Kind == kind {
+					return ev
+				}
+			case <-deadline:
+				r.t.Fatalf("no event %s", kind)
+			}
+		}
 	}
 }
 
