@@ -217,6 +217,7 @@ func TestListDaemonError(t *testing.T) {
 			}
 			span := r.span(spanList)
 			wantFailedSpan(t, span, codeList, errors.Unwrap(err).Error())
+			r.wantFailedLog("list failed", codeList, "class", string(test.class))
 		})
 	}
 }
@@ -258,6 +259,7 @@ func TestStopAndDeleteDaemonError(t *testing.T) {
 			}
 			span := r.span(test.span)
 			wantFailedSpan(t, span, codeStop, "the shim is stuck")
+			r.wantFailedLog(test.name+" failed", codeStop, "container_id", id)
 			want := map[string]string{"container.id": id, "sandbox.result": "error"}
 			if test.ids {
 				want["session.id"], want["chat.id"] = spec.SessionID, spec.ChatID

@@ -68,7 +68,7 @@ func conformance(t *testing.T) providertest.Options {
 			return func() { d.unlock(t, socket) }, nil
 		}
 	}
-	var owners sync.Map // what a failed run leaves goes with the test
+	var owners sync.Map // what a run leaves is told, and goes with the test
 	opts.Mutate = func(s *provider.Spec) { owners.Store(s.Owner, true) }
 	t.Cleanup(func() {
 		owners.Range(func(owner, _ any) bool {
@@ -77,6 +77,7 @@ func conformance(t *testing.T) providertest.Options {
 				t.Errorf("clean-up: %v", err)
 			}
 			for _, id := range left {
+				t.Errorf("a container of owner %s is left: %s", owner, id)
 				if err := world.api.ContainerRemove(context.Background(), id, container.RemoveOptions{Force: true}); err != nil {
 					t.Errorf("clean-up of %s: %v", id, err)
 				}

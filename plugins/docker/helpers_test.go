@@ -15,6 +15,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
@@ -108,8 +109,25 @@ func (r *rig) removeByName(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	err := r.api.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
-	if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+	if cerrdefs.IsConflict(err) { // somebody else is removing it
+		eventually(r.t, "the removal of "+name, func() bool {
+			_, err := r.api.ContainerInspect(ctx, name)
+			return cerrdefs.IsNotFound(err)
+		})
+		return
+	}
+	if err != nil && !cerrdefs.IsNotFound(err) {
 		r.t.Errorf("clean-up of %s: %v", name, err)
+	}
+}
+
+// removeImage removes an image, or one of its names; it may be gone already.
+func removeImage(t testing.TB, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := world.api.ImageRemove(ctx, name, image.RemoveOptions{Force: true}); err != nil && !cerrdefs.IsNotFound(err) {
+		t.Errorf("clean-up of image %s: %v", name, err)
 	}
 }
 
@@ -250,6 +268,21 @@ func (r *rig) span(name string) trace.ReadOnlySpan {
 		r.t.Fatalf("%d spans %s, want 1", len(found), name)
 	}
 	return found[0]
+}
+
+// wantFailedLog checks that the log tells of one such failure, with the code, and what it is
+// about: a key and its value.
+func (r *rig) wantFailedLog(what, code, key, value string) {
+	r.t.Helper()
+	var told []string
+	for line := range strings.Lines(r.logs.String()) {
+		if strings.Contains(line, fmt.Sprintf(" msg=%q ", what)) {
+			told = append(told, line)
+		}
+	}
+	if len(told) != 1 || !strings.Contains(told[0], " code="+code+" ") || !strings.Contains(told[0], " "+key+"="+value+" ") {
+		r.t.Errorf("the log tells %q, want %s with code=%s and %s=%s, once", told, what, code, key, value)
+	}
 }
 
 // attributes returns a span's attributes as text.

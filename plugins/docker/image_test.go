@@ -48,6 +48,7 @@ func TestPrepareMissingNever(t *testing.T) {
 	name := "berth-missing-" + uuid.NewString()
 	_, err := r.Prepare(t.Context(), provider.PrepareRequest{Image: name})
 	wantFailure(t, err, provider.NotFound, codeStart, `pull is "never"`, `pull = "missing"`, "No such image: "+name)
+	r.wantFailedLog("prepare failed", codeStart, "image", name)
 }
 
 // A missing image with pull = "missing": the pull is tried, its failure is told, and its

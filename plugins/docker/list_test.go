@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/google/uuid"
 
 	"github.com/berth-dev/berth/sdk/provider"
@@ -48,8 +49,8 @@ func TestList(t *testing.T) {
 		!s.ExpiresAt.Equal(spec.ExpiresAt) || s.Endpoint == nil || *s.Endpoint != *created.Sandbox.Endpoint {
 		t.Errorf("listed as %+v, endpoint %+v", s, s.Endpoint)
 	}
-	if age := time.Since(s.CreatedAt); age < -time.Second || age > time.Minute {
-		t.Errorf("created at %v", s.CreatedAt)
+	if want := r.madeAt(created.Sandbox.ID).Truncate(time.Second); !s.CreatedAt.Equal(want) {
+		t.Errorf("created at %v, want %v", s.CreatedAt, want)
 	}
 	if _, err := r.Stop(t.Context(), provider.StopRequest{ID: created.Sandbox.ID, Fence: fence(spec)}); err != nil {
 		t.Fatal(err)
@@ -57,6 +58,35 @@ func TestList(t *testing.T) {
 	if s, _ = r.listed(created.Sandbox.ID); s == nil || s.State != provider.StateExited || s.Endpoint != nil {
 		t.Errorf("a stopped one is listed as %+v", s)
 	}
+}
+
+// list active: created-at is the daemon's creation time, in a list in whole seconds, and no
+// other: not that of its start, nor of the question.
+func TestListCreatedAt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{})
+	id := r.raw("other-"+uuid.NewString(), sixLabels(nil), false)
+	made := r.madeAt(id)
+	eventually(t, "another second", func() bool { return time.Since(made) > 2*time.Second })
+	if err := r.api.ContainerStart(t.Context(), id, container.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := r.listed(id); s == nil || !s.CreatedAt.Equal(made.Truncate(time.Second)) {
+		t.Errorf("listed as %+v, it was created at %v", s, made)
+	}
+	if s, err := r.Get(t.Context(), provider.Ref{ID: id}); err != nil || !s.CreatedAt.Equal(made) {
+		t.Errorf("get: %+v, %v; it was created at %v", s, err, made)
+	}
+}
+
+// madeAt is when the daemon says that it made a container.
+func (r *rig) madeAt(id string) time.Time {
+	r.t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, r.inspectRaw(id).Created)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return at
 }
 
 // list active: a sandbox that another adapter made is read: Z, offsets and fractions.

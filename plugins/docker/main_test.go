@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
@@ -84,12 +88,11 @@ func setUp() (down func() error, err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		defer world.api.Close()
+		errs := []error{leftContainers(ctx)}
 		for _, f := range fixtures {
-			if err := dockertest.Down(ctx, world.api, f); err != nil {
-				return err
-			}
+			errs = append(errs, dockertest.Down(ctx, world.api, f))
 		}
-		return os.RemoveAll(dir)
+		return errors.Join(append(errs, os.RemoveAll(dir))...)
 	}
 	for _, f := range fixtures {
 		if err := dockertest.Up(ctx, world.api, f); err != nil {
@@ -97,6 +100,25 @@ func setUp() (down func() error, err error) {
 		}
 	}
 	return down, nil
+}
+
+// leftContainers tells which containers the tests have left, of their owner or made from their
+// images, and removes them.
+func leftContainers(ctx context.Context) error {
+	var errs []error
+	for _, of := range []filters.KeyValuePair{
+		filters.Arg("label", labelOwner+"="+world.owner), filters.Arg("ancestor", world.image), filters.Arg("ancestor", world.user),
+	} {
+		list, err := world.api.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(of)})
+		if err != nil && !cerrdefs.IsNotFound(err) { // the image could not be made
+			errs = append(errs, err)
+		}
+		for _, c := range list {
+			errs = append(errs, fmt.Errorf("a container is left: %s %v", c.ID, c.Names),
+				world.api.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // buildAgent builds the agent as it is shipped: static.

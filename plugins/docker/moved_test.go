@@ -1,10 +1,8 @@
 package docker
 
 import (
-	"context"
 	"testing"
 
-	"github.com/docker/docker/api/types/image"
 	"github.com/google/uuid"
 
 	"github.com/berth-dev/berth/plugins/docker/dockertest"
@@ -22,9 +20,7 @@ func TestCreateAfterTheNameMoved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			_, _ = r.api.ImageRemove(context.Background(), id, image.RemoveOptions{Force: true})
-		})
+		t.Cleanup(func() { removeImage(t, id) })
 		return imageID(t, name)
 	}
 	was := load("1:1")
@@ -59,7 +55,7 @@ func TestPinAfterTheTagMoved(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		for _, id := range ids {
-			_, _ = r.api.ImageRemove(context.Background(), id, image.RemoveOptions{Force: true})
+			removeImage(t, id)
 		}
 	})
 	for i, digest := range digests {

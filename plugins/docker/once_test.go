@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/codes"
 
 	"github.com/berth-dev/berth/sdk/provider"
 )
@@ -53,10 +55,19 @@ func TestPromise5_TakenName(t *testing.T) {
 	r := newRig(t, Config{})
 	spec := r.newSpec()
 	first := r.create(spec)
-	again := r.create(spec)
-	if again.Outcome != provider.OutcomeAdopted || again.Sandbox.ID != first.Sandbox.ID || again.Identity != first.Identity ||
-		again.Sandbox.Endpoint == nil || *again.Sandbox.Endpoint != *first.Sandbox.Endpoint {
-		t.Errorf("again: %+v", again)
+	second := newRig(t, Config{})
+	for _, p := range []*rig{r, second} {
+		again := p.create(spec)
+		if again.Outcome != provider.OutcomeAdopted || again.Sandbox.ID != first.Sandbox.ID || again.Identity != first.Identity ||
+			again.Sandbox.Endpoint == nil || *again.Sandbox.Endpoint != *first.Sandbox.Endpoint {
+			t.Errorf("again: %+v", again)
+		}
+	}
+	// In the span, adopted counts as created.
+	span := second.span(spanCreate)
+	want := map[string]string{"chat.id": spec.ChatID, "session.id": spec.SessionID, "container.id": first.Sandbox.ID, "sandbox.result": "created"}
+	if got := attributes(span.Attributes()); !maps.Equal(got, want) || span.Status().Code == codes.Error {
+		t.Errorf("the span of what was adopted has %v, %v; want %v", got, span.Status(), want)
 	}
 	for name, change := range map[string]func(*provider.Spec){
 		"owner":   func(s *provider.Spec) { s.Owner = "somebody" },

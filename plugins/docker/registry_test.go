@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"context"
 	"io"
 	"log"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/docker/docker/api/types/image"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	shelf "github.com/google/go-containerregistry/pkg/registry"
@@ -126,7 +124,7 @@ func (r *testRegistry) push(t *testing.T, repository string, layers int) string 
 	}
 	t.Cleanup(func() {
 		for _, ref := range []string{r.host + "/" + repository, ref.Context().Name() + "@" + digest.String()} {
-			_, _ = world.api.ImageRemove(context.Background(), ref, image.RemoveOptions{Force: true})
+			removeImage(t, ref)
 		}
 	})
 	r.requests()

@@ -69,14 +69,15 @@ func TestSpansNotFound(t *testing.T) {
 	}
 }
 
-// A failed span records the coded error and its cause.
+// Whatever fails, its span records the coded error and its cause, and the log and the error
+// that the caller gets have the code too.
 func TestSpansFailed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Config{})
 	spec := r.newSpec(func(s *provider.Spec) { s.Network = "berth-no-such-network" })
-	if _, err := r.Create(t.Context(), spec); err == nil {
-		t.Fatal("no error")
-	}
+	_, err := r.Create(t.Context(), spec)
+	wantFailure(t, err, provider.NotFound, codeStart, spec.ChatID)
+	r.wantFailedLog("create failed", codeStart, "chat_id", spec.ChatID)
 	span := r.span(spanCreate)
 	wantFailedSpan(t, span, codeStart, "network berth-no-such-network not found")
 	got := attributes(span.Attributes())
@@ -86,13 +87,13 @@ func TestSpansFailed(t *testing.T) {
 
 	ok := r.create(r.newSpec())
 	other := provider.Fence{Owner: "other", SessionID: ok.Sandbox.SessionID}
-	if _, err := r.Stop(t.Context(), provider.StopRequest{ID: ok.Sandbox.ID, Fence: other}); err == nil {
-		t.Fatal("no error")
-	}
+	_, err = r.Stop(t.Context(), provider.StopRequest{ID: ok.Sandbox.ID, Fence: other})
+	wantFailure(t, err, provider.Conflict, codeStop)
+	r.wantFailedLog("stop failed", codeStop, "container_id", ok.Sandbox.ID)
 	wantFailedSpan(t, r.span(spanStop), codeStop, "it belongs to owner")
-	if _, err := r.Delete(t.Context(), provider.DeleteRequest{ID: ok.Sandbox.ID, Fence: other}); err == nil {
-		t.Fatal("no error")
-	}
+	_, err = r.Delete(t.Context(), provider.DeleteRequest{ID: ok.Sandbox.ID, Fence: other})
+	wantFailure(t, err, provider.Conflict, codeStop)
+	r.wantFailedLog("delete failed", codeStop, "container_id", ok.Sandbox.ID)
 	wantFailedSpan(t, r.span(spanDelete), codeStop, "it belongs to owner")
 }
 
