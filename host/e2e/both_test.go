@@ -16,6 +16,8 @@ var notOnEach = map[string]string{
 	"TestPromise2_UnreadableGoesAtItsLeasesDeadline": privateDaemon + ", whose files are changed",
 	"TestPromise3_ExtensionSurvivesKillOfTheDaemon":  privateDaemon,
 	"TestPromise6_AdoptsTheUnowned":                  "containers of an older adapter; nobody else makes sandboxes of processes",
+	"TestMissingContainerIsNoError":                  "a hand in what plugin and daemon say to each other",
+	"TestPromise8_WhatTheDaemonCantEnforceIsTold":    "the same",
 	"TestReadmeFromNothing":                          "the README's walk makes an image and a network",
 	"TestReadmeWalkCurl":                             "the README's walk is of the API, and its host needs some provider",
 

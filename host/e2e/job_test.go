@@ -19,12 +19,10 @@ func TestPromise1_CreateExtendExpire(t *testing.T) { onEach(t, createExtendExpir
 func createExtendExpire(t *testing.T, on kind) {
 	s := on.site(t).configure(settings{template: map[string]string{"env": `{ LOG_LEVEL = "info", WHO = "${session.agent_id} in ${session.chat_id}" }`}})
 	h := s.start().ready()
-	if err := os.Mkdir(s.path("volumes/mine"), 0o755); err != nil {
+	if err := os.Symlink(s.volume(), s.path("volumes/link")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(s.path("volumes/mine"), s.path("volumes/link")); err != nil {
-		t.Fatal(err)
-	}
+	s.link("dependencies")
 	events, err := h.send(order{Verb: "watch"})
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +65,60 @@ func createExtendExpire(t *testing.T, on kind) {
 		t.Errorf("all sessions: %+v", all)
 	}
 	wantStory(t, events, v.ID)
+}
+
+// Whatever the spelling of a chat's id, all that is made for it bears the canonical one.
+func TestChatIdIsCanonical(t *testing.T) { onEach(t, chatIdIsCanonical) }
+
+func chatIdIsCanonical(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
+	h := s.start().ready()
+	volume, chatID := s.volume(), uuid.NewString()
+	for _, spelled := range []string{strings.ToUpper(chatID), strings.ReplaceAll(chatID, "-", ""), "{" + chatID + "}", "urn:uuid:" + chatID} {
+		v := h.create(host.CreateRequest{Template: "default", ChatID: spelled, AgentID: "writer", Volume: volume})
+		if v.ChatID != chatID {
+			t.Errorf("%s is the chat %s, want %s", spelled, v.ChatID, chatID)
+		}
+		s.on.wantAsAsked(v, "AGENT_ID=writer")
+	}
+	if names := s.entries("chats"); !slices.Equal(names, []string{chatID}) {
+		t.Errorf("the chats' directories are %q, want %s alone", names, chatID)
+	}
+}
+
+// AGENT_ID is set also where there is no agent: to nothing.
+func TestSessionWithoutAnAgent(t *testing.T) { onEach(t, sessionWithoutAnAgent) }
+
+func sessionWithoutAnAgent(t *testing.T, on kind) {
+	s := on.site(t).configure(settings{})
+	h := s.start().ready()
+	v := h.create(host.CreateRequest{Template: "default", ChatID: uuid.NewString(), Volume: s.volume()})
+	if got := ask(t, v, "/"); v.AgentID != "" || got != "hello from agent \n" {
+		t.Errorf("agent %q: it answers %q", v.AgentID, got)
+	}
+	s.on.wantAsAsked(v, "AGENT_ID=")
+}
+
+// What a deployment has of its own is the configuration's: the four targets, the port, the
+// TTL, the environment and the directories. (Image and network have another name in each run.)
+func TestSettingsOfADeployment(t *testing.T) { onEach(t, settingsOfADeployment) }
+
+func settingsOfADeployment(t *testing.T, on kind) {
+	s := on.site(t)
+	s.port = "9876"
+	s.targets = map[string]string{"chat": "/srv/talk", "dependencies": "/opt/deps", "lambda-tools": "/opt/bin/tools", "volume": "/data"}
+	s.link("chats")
+	s.configure(settings{template: map[string]string{
+		"command": `["/agent", "-listen", ":9876"]`, "ttl": `"7m30s"`, "env": `{ REGION = "north" }`}})
+	h := s.start().ready()
+	v := h.create(host.CreateRequest{Template: "default", ChatID: uuid.NewString(), AgentID: "writer", Volume: s.volume()})
+	if ttl := v.ExpiresAt.Sub(v.CreatedAt); ttl != 7*time.Minute+30*time.Second {
+		t.Errorf("it lives for %v", ttl)
+	}
+	s.on.wantAsAsked(v, "AGENT_ID=writer", "REGION=north")
+	if got := ask(t, v, "/read/proc/self/mounts"); strings.Contains(got, "/workspace") {
+		t.Errorf("there is a mount on a target of no setting:\n%s", got)
+	}
 }
 
 // wantStory reads what a watcher was told of a session, in order and without a gap.

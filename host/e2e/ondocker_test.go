@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func (d *onDocker) block(more string) string {
 
 func (d *onDocker) usual() map[string]string {
 	return map[string]string{
-		"provider": `"docker"`, "image": quote(world.image), "network": quote(world.network), "port": "8000", "ttl": `"5m"`,
+		"provider": `"docker"`, "image": quote(world.image), "network": quote(world.network), "port": d.s.port, "ttl": `"5m"`,
 	}
 }
 
@@ -134,7 +135,7 @@ func (d *onDocker) wantAsAsked(v host.Session, env ...string) {
 	wantEnv(t, c, ask(t, v, "/env"), env...)
 	wantLabels(t, d.s, c, v)
 	wantMounts(t, d.s, c, v.ChatID)
-	if ip := c.NetworkSettings.Networks[world.network].IPAddress; ip == "" || ip != v.Endpoint.IP || v.Endpoint.Port != 8000 {
+	if ip := c.NetworkSettings.Networks[world.network].IPAddress; ip == "" || ip != v.Endpoint.IP || strconv.Itoa(v.Endpoint.Port) != d.s.port {
 		t.Errorf("endpoint %+v, the network's entry says %q", v.Endpoint, ip)
 	}
 	if c.Name != "/berth-"+d.s.owner[:12]+"-"+v.ID {
@@ -171,7 +172,7 @@ func wantLabels(t testing.TB, s *site, c container.InspectResponse, v host.Sessi
 	t.Helper()
 	first := v.CreatedAt.Add(v.ExpiresAt.Sub(v.CreatedAt))
 	want := map[string]string{
-		"session_id": v.ID, "chat_id": v.ChatID, "agent_id": v.AgentID, "endpoint_port": "8000",
+		"session_id": v.ID, "chat_id": v.ChatID, "agent_id": v.AgentID, "endpoint_port": s.port,
 		"volume_host_path": s.path("volumes/mine"),
 		"expires_at":       first.Format("2006-01-02T15:04:05.000000") + "+00:00",
 		"berth.owner":      s.owner, "berth.template": "default",
@@ -196,10 +197,10 @@ func wantMounts(t testing.TB, s *site, c container.InspectResponse, chatID strin
 		source, target string
 		readOnly       bool
 	}{
-		{s.path("chats/" + chatID), "/workspace/chat", false},
-		{s.path("dependencies"), "/workspace/dependencies", true},
-		{s.path("lambda-tools"), "/workspace/lambda-tools", true},
-		{s.path("volumes/mine"), "/workspace/volume", false},
+		{s.real("chats/" + chatID), s.targets["chat"], false},
+		{s.real("dependencies"), s.targets["dependencies"], true},
+		{s.real("lambda-tools"), s.targets["lambda-tools"], true},
+		{s.real("volumes/mine"), s.targets["volume"], false},
 	}
 	got := c.HostConfig.Mounts
 	if len(got) != len(want) || len(c.HostConfig.Binds) != 0 {

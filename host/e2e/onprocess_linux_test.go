@@ -95,7 +95,7 @@ func (p *processes) block(more string) string {
 }
 
 func (p *processes) usual() map[string]string {
-	return map[string]string{"provider": `"process"`, "command": `["/agent"]`, "port": "8000", "ttl": `"5m"`}
+	return map[string]string{"provider": `"process"`, "command": `["/agent"]`, "port": p.s.port, "ttl": `"5m"`}
 }
 
 // needed is the agent, where it is in the image too.
@@ -371,10 +371,10 @@ func (p *processes) wantMounts(pid int, chatID string) {
 		source, target string
 		readOnly       bool
 	}{
-		{p.s.path("chats/" + chatID), "/workspace/chat", false},
-		{p.s.path("dependencies"), "/workspace/dependencies", true},
-		{p.s.path("lambda-tools"), "/workspace/lambda-tools", true},
-		{p.s.path("volumes/mine"), "/workspace/volume", false},
+		{p.s.path("chats/" + chatID), p.s.targets["chat"], false},
+		{p.s.path("dependencies"), p.s.targets["dependencies"], true},
+		{p.s.path("lambda-tools"), p.s.targets["lambda-tools"], true},
+		{p.s.path("volumes/mine"), p.s.targets["volume"], false},
 	} {
 		source, err := os.Stat(w.source)
 		p.must(err)

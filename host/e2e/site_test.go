@@ -24,6 +24,9 @@ type site struct {
 	owner  string
 	on     backend
 	within func(func() error) error // runs what starts a process; nil: nothing is special
+
+	port    string            // of the agent
+	targets map[string]string // where sandboxes see the mounts, by the names of these
 }
 
 var sites atomic.Int64
@@ -39,7 +42,9 @@ func newSite(t testing.TB) *site {
 func bareSite(t testing.TB) *site {
 	t.Helper()
 	n := sites.Add(1)
-	s := &site{t: t, dir: filepath.Join(world.root, fmt.Sprint(n)), owner: fmt.Sprintf("e2e%s-%d", world.run, n)}
+	s := &site{t: t, dir: filepath.Join(world.root, fmt.Sprint(n)), owner: fmt.Sprintf("e2e%s-%d", world.run, n), port: "8000",
+		targets: map[string]string{"chat": "/workspace/chat", "dependencies": "/workspace/dependencies",
+			"lambda-tools": "/workspace/lambda-tools", "volume": "/workspace/volume"}}
 	for _, dir := range []string{"", "chats", "dependencies", "lambda-tools", "volumes"} {
 		if err := os.Mkdir(s.path(dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -63,6 +68,37 @@ func (s *site) begin(cmd *exec.Cmd) error {
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+
+// real is path with symlinks resolved.
+func (s *site) real(name string) string {
+	s.t.Helper()
+	path, err := filepath.EvalSymlinks(s.path(name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// link puts a symlink in the place of a directory, which goes elsewhere.
+func (s *site) link(name string) {
+	s.t.Helper()
+	there := s.path("the-" + name)
+	if err := os.Rename(s.path(name), there); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Symlink(there, s.path(name)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// volume makes a directory that a request may bring along.
+func (s *site) volume() string {
+	s.t.Helper()
+	if err := os.Mkdir(s.path("volumes/mine"), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.path("volumes/mine")
+}
 
 // owners are the owner ids that hosts of this place have had: the configured one, and the
 // one that a host has made for itself.
@@ -120,22 +156,22 @@ func (s *site) mounts() string {
 	return `
   mount "chat" {
     source = "` + s.path("chats") + `/${session.chat_id}"
-    target = "/workspace/chat"
+    target = "` + s.targets["chat"] + `"
     create = true
   }
   mount "dependencies" {
     source    = "` + s.path("dependencies") + `"
-    target    = "/workspace/dependencies"
+    target    = "` + s.targets["dependencies"] + `"
     read_only = true
   }
   mount "lambda-tools" {
     source    = "` + s.path("lambda-tools") + `"
-    target    = "/workspace/lambda-tools"
+    target    = "` + s.targets["lambda-tools"] + `"
     read_only = true
   }
   mount "volume" {
     source = session.volume
-    target = "/workspace/volume"
+    target = "` + s.targets["volume"] + `"
   }
   ready {
     tcp     = true
