@@ -332,6 +332,9 @@ func (p *processes) clean(...string) {
 	}
 }
 
+// cleanProcesses is clean on a state directory that is no place's.
+func cleanProcesses(s *site, dir string) { processesAt(s, dir).clean() }
+
 func (p *processes) wantAsAsked(v host.Session, env ...string) {
 	t := p.s.t
 	t.Helper()

@@ -9,4 +9,6 @@ func isolates() error { return errors.New("the process provider needs Linux") }
 
 func newProcesses(*site) backend { return nil }
 
+func cleanProcesses(*site, string) {}
+
 func disksOfProcesses(*site) detour { return nil }

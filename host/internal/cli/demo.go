@@ -93,13 +93,18 @@ func (d *demo) run(ctx context.Context) error {
 	return errors.Join(err, hostErr)
 }
 
-// cleanUp deletes what a story that broke off has left.
+// cleanUp deletes what a story that broke off has left. It may have broken off while the
+// plugin was dead: then it asks again.
 func (d *demo) cleanUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, demoReady)
 	defer cancel()
 	list, _ := d.h.List(ctx, host.Filter{})
 	for _, s := range list {
-		if err := d.h.Delete(ctx, s.ID); err != nil {
+		err := d.h.Delete(ctx, s.ID)
+		for errors.Is(err, host.CodeUnavailable) && pause(ctx, 50*time.Millisecond) == nil {
+			err = d.h.Delete(ctx, s.ID)
+		}
+		if err != nil {
 			d.say("could not delete session %s: %v", s.ID, err)
 		}
 	}
