@@ -84,6 +84,9 @@ func (e escape) run(t *testing.T, x *lure, off []string) (bool, string) {
 			if o == stage.Root { // then it has the host's paths
 				s.Command[0] = world.agent
 			}
+			if o == stage.User { // then RLIMIT_NPROC counts all that its user runs on this machine
+				s.Resources.Pids = 4096
+			}
 			if o == stage.Net { // then it has the host's ports
 				s.Port = freePort(t)
 				s.Command = append(s.Command, "-listen", "127.0.0.1:"+strconv.Itoa(s.Port))
