@@ -119,6 +119,7 @@ func (m *Metrics) PluginUp(providerName string, up bool) {
 		value = 1
 	}
 	m.up.WithLabelValues(providerName).Set(value)
+	m.changes.WithLabelValues(providerName) // shown from the start: the first change is a rise
 }
 
 // PluginRestarted counts a launch of a plugin after its first.
