@@ -19,7 +19,7 @@ import (
 func TestPromise8_WhatTheDaemonCantEnforceIsTold(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	way := newBetween(s)
+	way := newInterposer(s)
 	s.configure(settings{provider: way.line()})
 	info, err := world.api.Info(t.Context())
 	if err != nil {

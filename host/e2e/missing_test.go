@@ -14,7 +14,7 @@ import (
 func TestMissingContainerIsNoError(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	way := newBetween(s)
+	way := newInterposer(s)
 	h := s.configure(settings{provider: way.line()}).start().ready()
 	stopped, deleted := h.create(chat()), h.create(chat())
 	way.use(func(req *http.Request) {

@@ -11,9 +11,9 @@ import (
 	"sync"
 )
 
-// between stands between a plugin and the shared daemon, and has a hand in what they say to
+// interposer stands between a plugin and the shared daemon, and has a hand in what they say to
 // each other. What gate does not understand, it does: it speaks HTTP.
-type between struct {
+type interposer struct {
 	path string
 
 	mu     sync.Mutex
@@ -21,10 +21,10 @@ type between struct {
 	after  func(*http.Response) error // the daemon has answered, before the plugin sees it; nil: nothing
 }
 
-// newBetween opens one below the place. It ends with the test.
-func newBetween(s *site) *between {
+// newInterposer opens one below the place. It ends with the test.
+func newInterposer(s *site) *interposer {
 	s.t.Helper()
-	b := &between{path: s.path("between.sock")}
+	b := &interposer{path: s.path("interposer.sock")}
 	network, address, _ := strings.Cut(world.api.DaemonHost(), "://")
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, address)
@@ -62,15 +62,15 @@ func newBetween(s *site) *between {
 }
 
 // line has to be in the provider's block.
-func (b *between) line() string { return "env = { DOCKER_HOST = \"unix://" + b.path + "\" }\n" }
+func (b *interposer) line() string { return "env = { DOCKER_HOST = \"unix://" + b.path + "\" }\n" }
 
-func (b *between) use(before func(*http.Request), after func(*http.Response) error) {
+func (b *interposer) use(before func(*http.Request), after func(*http.Response) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.before, b.after = before, after
 }
 
-func (b *between) hooks() (before func(*http.Request), after func(*http.Response) error) {
+func (b *interposer) hooks() (before func(*http.Request), after func(*http.Response) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.before, b.after
