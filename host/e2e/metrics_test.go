@@ -157,7 +157,7 @@ func wantTypes(t *testing.T, h *remote) {
 	for name, kind := range map[string]string{
 		"sandbox_runtime_operation_duration_seconds": "histogram", "sandbox_runtime_errors_total": "counter",
 		"berth_sessions": "gauge", "berth_sessions_ended_total": "counter", "berth_expiry_lag_seconds": "histogram",
-		"berth_plugin_up": "gauge", "berth_plugin_restarts_total": "counter",
+		"berth_plugin_up": "gauge", "berth_plugin_restarts_total": "counter", "berth_backend_changes_total": "counter",
 		"berth_plugin_rpc_duration_seconds": "histogram", "berth_lease_commit_seconds": "histogram",
 	} {
 		if got[name] != kind {

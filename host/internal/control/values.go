@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/berth-dev/berth/host/internal/api"
+	"github.com/berth-dev/berth/host/internal/ids"
 )
 
 // written is a duration as it is written, of any length.
@@ -55,7 +56,7 @@ func refused(op, chat, session string, err error) error {
 }
 
 func canonical(s string) string {
-	id, _ := api.ParseID(s)
+	id, _ := ids.Parse(s)
 	return id
 }
 

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/berth-dev/berth/host/internal/api"
+	"github.com/berth-dev/berth/host/internal/ids"
 )
 
 // wanted is a checked request for a session, and the verb that brought it.
@@ -106,7 +107,7 @@ func canonicalID(s string) (string, error) {
 	if s == "" {
 		return "", fmt.Errorf("is empty; give a UUID")
 	}
-	id, err := api.ParseID(s)
+	id, err := ids.Parse(s)
 	if err != nil {
 		return "", fmt.Errorf("%q is not a UUID; give one such as %s", clip(s, 64), "1b4e28ba-2fa1-41d2-883f-0016d3cca427")
 	}

@@ -1,5 +1,16 @@
 package dockertest
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
-func unmount(path string) error { return syscall.Unmount(path, syscall.MNT_DETACH) }
+// unmount lets go of a mount. One that has gone meanwhile, by the hand of what is just ending,
+// is no error: EINVAL says that nothing is mounted there; see umount(2).
+func unmount(path string) error {
+	err := syscall.Unmount(path, syscall.MNT_DETACH)
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOENT) {
+		return nil
+	}
+	return err
+}
