@@ -350,7 +350,7 @@ func (p *processes) wantAsAsked(v host.Session, env ...string) {
 	}
 	var seen []string
 	p.must(json.Unmarshal([]byte(ask(t, v, "/env")), &seen))
-	want := append(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PORT=8000")
+	want := append(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PORT="+p.s.port)
 	slices.Sort(want)
 	if slices.Sort(seen); !slices.Equal(seen, want) {
 		t.Errorf("the agent sees %q, want %q", seen, want)
