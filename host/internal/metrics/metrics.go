@@ -156,7 +156,7 @@ func (m *Metrics) Forget(providerName string) {
 	of := prometheus.Labels{"provider": providerName}
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.operations, m.failures, m.ended, m.expiryLag, m.orphans, m.up, m.restarts, m.rpc, m.badAnswers} {
+	}{m.operations, m.failures, m.ended, m.expiryLag, m.orphans, m.up, m.restarts, m.rpc, m.badAnswers, m.changes} {
 		v.DeletePartialMatch(of)
 	}
 }
