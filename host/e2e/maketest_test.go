@@ -45,7 +45,7 @@ func TestMakeTestTellsOfSkips(t *testing.T) {
 		s.write(name+"/small_test.go", "package small\n\nimport \"testing\"\n\n"+tests+"\n")
 	}
 	test := func(packages string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), "make", "-s", "-f", makefile, "test", "PACKAGES="+packages)
+		cmd := exec.CommandContext(t.Context(), "make", "-s", "-f", makefile, "test", "PACKAGES="+packages, "TEST_FLAGS=")
 		cmd.Dir = s.dir
 		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "MAKEFLAGS=", "MAKELEVEL=", "TMPDIR="+tempDir())
 		out, err := cmd.CombinedOutput()
