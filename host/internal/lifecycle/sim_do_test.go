@@ -18,6 +18,8 @@ func (k *sim) do(s step) {
 	switch s.do {
 	case "pass":
 		k.pass(s.d)
+	case "sleep":
+		k.sleep(s.d)
 	case "deadline":
 		k.nearDeadline(s)
 	case "orphan":

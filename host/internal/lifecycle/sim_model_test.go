@@ -17,7 +17,8 @@ import (
 type promise struct {
 	id, box  string
 	created  time.Time
-	deadline time.Time  // the latest that was acknowledged
+	known    time.Time  // since when its deadline certainly runs, and what the machine sleeps counts
+	deadline time.Time  // the latest that was acknowledged, by the wall clock
 	ended    *lease.End // once it is shown
 	lost     bool       // its lease is; it may not be adopted yet
 	again    bool       // it had ended, and a crash came before that was on disk
@@ -26,6 +27,7 @@ type promise struct {
 const (
 	simCalm  = 4 * time.Minute // after which no earlier fault has any effect
 	simSlack = time.Second     // what the engine may take when all is well
+	simTick  = 2 * time.Second // until it notices that the machine has slept
 )
 
 // try tells a session from an earlier one of the same id, which has failed.
@@ -63,7 +65,7 @@ func (k *sim) acknowledged(life int, s lifecycle.Session, ensured bool) {
 	}
 	p := k.promised[s.SandboxID]
 	if p == nil {
-		p = &promise{id: s.ID, box: s.SandboxID, created: s.CreatedAt}
+		p = &promise{id: s.ID, box: s.SandboxID, created: s.CreatedAt, known: time.Now()}
 		k.promised[p.box] = p
 		k.promises = append(k.promises, p)
 	}
@@ -224,7 +226,8 @@ func (k *sim) check() {
 		box, there := boxes[s.SandboxID]
 		k.look(s, box, there)
 		chat, ensured := k.ensured[s.SandboxID]
-		if ensured && s.Status == lifecycle.StatusRunning && box.State == provider.StateRunning && time.Now().Before(s.ExpiresAt) {
+		if ensured && s.Status == lifecycle.StatusRunning && box.State == provider.StateRunning &&
+			time.Now().Before(s.ExpiresAt.Add(-k.slept(s.CreatedAt))) {
 			if other := chats[chat]; other != "" {
 				k.breaksLocked("the chat of %s has %s, too", k.nameLocked(s.ID), k.nameLocked(other))
 			}
@@ -273,12 +276,13 @@ func (k *sim) compare(p *promise, s lifecycle.Session, there bool, boxes map[str
 	box := boxes[p.box]
 	lives := box.State == provider.StateRunning || box.State == provider.StatePaused
 	_, killed := k.killed[p.box]
-	due := lives || killed || k.excused(p) || !now.Before(p.deadline)
+	passed := !now.Before(k.earliest(p))
+	due := lives || killed || k.excused(p) || passed
 	switch {
 	case p.ended != nil && there && (s.Ended == nil || s.Ended.Reason != p.ended.Reason || !s.Ended.At.Equal(p.ended.At)):
 		k.breaksLocked("%s had ended: %+v, and is %s: %+v", name, *p.ended, s.Status, s.Ended)
 	case p.ended != nil && !there:
-		if now.Before(p.ended.At.Add(k.limits.EndedRetention)) {
+		if now.Before(k.kept(p)) {
 			k.breaksLocked("%s had ended at %v, and is forgotten before its time", name, k.at(p.ended.At))
 		}
 		return true
@@ -287,7 +291,7 @@ func (k *sim) compare(p *promise, s lifecycle.Session, there bool, boxes map[str
 		if !due {
 			k.breaksLocked("the sandbox of %s, whose lease was lost, is gone before %v", name, k.at(p.deadline))
 		}
-		return killed || k.excused(p) || !now.Before(p.deadline)
+		return killed || k.excused(p) || passed
 	case !there:
 		k.breaksLocked("%s with the sandbox %s was acknowledged, and is not known", name, p.box)
 	case s.Ended != nil:
@@ -295,16 +299,37 @@ func (k *sim) compare(p *promise, s lifecycle.Session, there bool, boxes map[str
 		k.judge(p, s, name, killed)
 	case s.ExpiresAt.Before(p.deadline):
 		k.breaksLocked("%v was promised to %s, and its deadline is %v", k.at(p.deadline), name, k.at(s.ExpiresAt))
-	case killed, k.excused(p), !now.Before(p.deadline):
+	case k.overslept(p, s):
+		k.breaksLocked("%s is %s, and the machine has slept over its deadline %v: %v", name, s.Status, k.at(p.deadline), k.naps)
+	case killed, k.excused(p), passed:
 	case s.Status != lifecycle.StatusRunning && s.Status != lifecycle.StatusUnknown:
 		k.breaksLocked("%s is %s before its deadline %v", name, s.Status, k.at(p.deadline))
 	case !lives:
 		k.breaksLocked("the sandbox %s of %s is %q before its deadline %v", p.box, name, box.State, k.at(p.deadline))
 	}
 	if p.lost && there {
-		p.lost = false
+		p.lost, p.known = false, now
 	}
 	return false
+}
+
+// earliest is before when nothing may end the session by itself.
+func (k *sim) earliest(p *promise) time.Time { return p.deadline.Add(-k.slept(p.created)) }
+
+// kept is until when its end is to be seen.
+func (k *sim) kept(p *promise) time.Time {
+	return p.ended.At.Add(k.limits.EndedRetention - k.slept(p.ended.At))
+}
+
+// overslept reports whether the session should have ended, for what the machine has slept
+// has been counted, too.
+func (k *sim) overslept(p *promise, s lifecycle.Session) bool {
+	if k.good.IsZero() || len(k.naps) == 0 || !s.ExpiresAt.Equal(p.deadline) {
+		return false
+	}
+	noticed := k.naps[len(k.naps)-1].at.Add(simTick)
+	due := later2(p.deadline.Add(-k.slept(p.known)), later2(noticed, k.good.Add(simCalm)))
+	return !time.Now().Before(due.Add(simSlack))
 }
 
 // judge checks the reason of an end.
@@ -312,12 +337,13 @@ func (k *sim) judge(p *promise, s lifecycle.Session, name string, killed bool) {
 	fine := false
 	switch s.Ended.Reason {
 	case lease.Expired:
-		fine = !s.Ended.At.Before(p.deadline) && !s.Ended.At.Before(s.ExpiresAt)
+		early := k.slept(p.created)
+		fine = p.again || !s.Ended.At.Before(p.deadline.Add(-early)) && !s.Ended.At.Before(s.ExpiresAt.Add(-early))
 	case lease.Deleted:
 		fine = k.excused(p)
 	case lease.Exited, lease.OOMKilled, lease.Removed:
 		// On disk its deadline may be later than it was here, where it was ended in time.
-		fine = killed || k.excused(p) || k.unsure[p.id] && !s.Ended.At.Before(p.deadline)
+		fine = killed || k.excused(p) || k.unsure[p.id] && !s.Ended.At.Before(k.earliest(p))
 	}
 	if !fine {
 		k.breaksLocked("%s ended as %s at %v; it was promised until %v, and nothing else should have ended it",

@@ -2,5 +2,6 @@
 
 package lifecycle_test
 
-// simPlans is how many plans a run draws, of 60 steps on average: 100,000 steps in all.
-const simPlans = 1750
+// simPlans is how many plans a run draws, of 60 steps on average, and simFloor how many steps
+// that are at least.
+const simPlans, simFloor = 1750, 100_000

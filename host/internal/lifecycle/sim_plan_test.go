@@ -43,7 +43,7 @@ func (s step) String() string {
 		}
 	case "deadline":
 		text = fmt.Sprintf("pass until %v before the next deadline (which is then extended: %v)", s.d, s.short)
-	case "pass", "probe", "store slow":
+	case "pass", "sleep", "probe", "store slow":
 		text = fmt.Sprintf("%s %v", s.do, s.d)
 	case "exit", "oom", "vanish", "pause", "revive", "emit":
 		text = fmt.Sprintf("%s the sandbox %d", s.do, s.n)
@@ -65,7 +65,7 @@ func (s step) String() string {
 
 // The kinds of steps, as often as they are to come up. A plan shrinks towards the first.
 var simKinds = weighted([]weight{
-	{"pass", 15}, {"deadline", 5}, {"create", 15}, {"mint", 2}, {"ensure", 8}, {"extend", 9}, {"stop", 4}, {"delete", 4}, {"get", 1},
+	{"pass", 15}, {"deadline", 5}, {"create", 15}, {"mint", 2}, {"ensure", 8}, {"extend", 9}, {"stop", 4}, {"delete", 4}, {"get", 1}, {"sleep", 2},
 	{"heal", 6}, {"up", 4}, {"crash", 3}, {"cut", 3}, {"restart", 1}, {"lost store", 1},
 	{"exit", 2}, {"oom", 1}, {"vanish", 2}, {"pause", 1}, {"revive", 1}, {"emit", 1}, {"orphan", 1},
 	{"fault", 6}, {"list", 3}, {"lie", 2}, {"away", 2}, {"die", 3}, {"swap", 2}, {"probe", 1},
@@ -121,6 +121,8 @@ var simSteps = rapid.Custom(func(t *rapid.T) step {
 		s.id = simIDs.Draw(t, "id")
 	case "pass":
 		s.d = simTime(t)
+	case "sleep":
+		s.d = simTime(t) + 10*time.Millisecond // less is taken for noise, and counts with the next
 	case "exit", "oom", "vanish", "pause", "revive", "emit":
 		s.n = simIDs.Draw(t, "sandbox")
 	case "fault":

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -27,7 +29,10 @@ type sim struct {
 	watchers sync.WaitGroup
 	unwatch  context.CancelFunc
 
+	suspended atomic.Int64 // what the kernel says the machine has slept
+
 	mu       sync.Mutex
+	naps     []nap // of the machine, in this life of the host
 	broken   error
 	told     []string
 	life     int           // of the host
@@ -67,6 +72,7 @@ func newSim(w *world) *sim {
 	k.other.Fail(mem.Create, mem.Fault{Err: errAway})
 	w.options = func(o *lifecycle.Options) {
 		o.Store = cutStore{w.store, k}
+		o.Suspended = func() time.Duration { return time.Duration(k.suspended.Load()) }
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	for i := range 5 {
@@ -180,7 +186,7 @@ func (k *sim) cut(store *leasetest.Memory, life chan struct{}) {
 
 func (k *sim) boot() {
 	k.mu.Lock()
-	k.dead, k.over, k.cutIn = make(chan struct{}), false, 0
+	k.dead, k.over, k.cutIn, k.naps = make(chan struct{}), false, 0, nil
 	for _, o := range k.orphaned {
 		o.first = time.Time{} // each life of the host asks for lists of its own
 	}
@@ -198,12 +204,47 @@ func (k *sim) bury() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.life++
-	for _, p := range k.promises {
-		pruned := p.ended != nil && !time.Now().Before(p.ended.At.Add(k.limits.EndedRetention))
-		if rec, _ := k.store.Record(p.id); p.ended != nil && rec.State != lease.Ended && !pruned {
+	now := time.Now()
+	k.promises = slices.DeleteFunc(k.promises, func(p *promise) bool {
+		rec, _ := k.store.Record(p.id)
+		switch {
+		case p.ended == nil:
+			// It may have been ended, with a store that could not write, and the next host has not
+			// heard of the naps.
+			p.again = p.again || k.slept(p.created) > 0 && !now.Before(k.earliest(p))
+		case rec.State == lease.Ended:
+		case now.Before(k.kept(p)):
 			p.ended, p.again = nil, true // that could not be written, so it ends once more
+		default:
+			delete(k.promised, p.box)
+			return true
+		}
+		return false
+	})
+}
+
+// nap is a sleep of the machine. Here it takes no time: the wall clock was set back by as
+// much meanwhile, as it were, so the next host takes what it has cost for not passed.
+type nap struct {
+	at time.Time
+	d  time.Duration
+}
+
+func (k *sim) sleep(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.naps = append(k.naps, nap{time.Now(), d})
+	k.suspended.Add(int64(d))
+}
+
+// slept is how long the machine has since then, in this life of the host.
+func (k *sim) slept(since time.Time) (sum time.Duration) {
+	for _, n := range k.naps {
+		if !n.at.Before(since) {
+			sum += n.d
 		}
 	}
+	return sum
 }
 
 // crashed ends the life of the host at once, and begins the next.
