@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/berth-dev/berth/host"
 	"github.com/berth-dev/berth/host/config"
 	"github.com/berth-dev/berth/sdk/otlp"
+	"github.com/berth-dev/berth/sdk/providertest/smalldisk"
 )
 
 // hostEnv holds the path of a configuration, in a process that is to be a host and no test.
@@ -139,9 +139,9 @@ func (s *served) carryOut(ctx context.Context, o order) {
 	case "ready":
 		err = s.h.WaitReady(ctx)
 	case "fill":
-		err = fillDisk(o.Path)
+		err = smalldisk.Fill(o.Path)
 	case "room":
-		err = os.Remove(filepath.Join(o.Path, ballast))
+		err = smalldisk.Room(o.Path)
 	case "about":
 		r.Owner, r.Metrics = s.h.Owner(), s.h.MetricsAddress()
 	default:

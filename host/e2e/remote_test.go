@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/host"
+	"github.com/berth-dev/berth/sdk/providertest/smalldisk"
 )
 
 // patience bounds what a test waits for that should come soon.
@@ -59,7 +60,7 @@ func (s *site) launch(env ...string) (*remote, reply) {
 	h := &remote{t: s.t, s: s, cmd: exec.Command(self), logs: &lines{}, exited: make(chan struct{}), pending: map[int]chan reply{}}
 	h.cmd.Env = append(append(os.Environ(), hostEnv+"="+s.path("config.hcl"), "TMPDIR="+tempDir()), env...)
 	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, smallDiskEnv+"=") }) {
-		h.cmd.SysProcAttr = ownMounts()
+		h.cmd.SysProcAttr = smalldisk.OwnMounts()
 	}
 	h.cmd.Stderr = h.logs
 	h.cmd.Dir = s.dir

@@ -15,13 +15,22 @@ import (
 	"github.com/berth-dev/berth/sdk/providertest/smalldisk"
 )
 
-const (
-	// smallDiskEnv has the directory that gets a small file system of the host's own, and
-	// ":ro" behind it where nobody may write there.
-	smallDiskEnv = "BERTH_E2E_DISK"
+// smallDiskEnv has the directory that gets a small file system of the host's own, and ":ro"
+// behind it where nobody may write there.
+const smallDiskEnv = "BERTH_E2E_DISK"
 
-	ballast = "ballast" // the file that fills it
-)
+// mountSmallDisk gives this process, which has mounts of its own, what smallDiskEnv says.
+func mountSmallDisk(spec string) error {
+	dir, mode, _ := strings.Cut(spec, ":")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	err := smalldisk.Mount(dir, "size=96m")
+	if err == nil && mode == "ro" {
+		err = smalldisk.ReadOnly(dir)
+	}
+	return err
+}
 
 // needMounts skips a test where a process can't have mounts of its own.
 func needMounts(t *testing.T) {
@@ -152,7 +161,7 @@ func TestPromise2_StartOnAFullDisk(t *testing.T) {
 			t.Parallel()
 			s := bareSite(t)
 			s.onMock()
-			s.within = sharedMounts(t)
+			s.within = smalldisk.Shared(t)
 			disk := s.path("state")
 			must := func(f func() error) {
 				t.Helper()

@@ -5,11 +5,11 @@ package process
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/berth-dev/berth/plugins/internal/told"
 	"github.com/berth-dev/berth/plugins/process/internal/cgroup"
 	"github.com/berth-dev/berth/plugins/process/internal/stage"
 )
@@ -84,23 +84,6 @@ func needLandlock(t testing.TB) {
 	}
 }
 
-// told is a test that hears how it ends.
-type told struct {
-	testing.TB
-	how string
-}
-
-func (o *told) Helper() {}
-
-func (o *told) Fatalf(format string, args ...any) { o.end("failed: "+format, args) }
-
-func (o *told) Skipf(format string, args ...any) { o.end("skipped: "+format, args) }
-
-func (o *told) end(format string, args []any) {
-	o.how = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
 // What is required fails where it lacks, and what is not is skipped. Both tell why.
 func TestRequired(t *testing.T) {
 	bare := cgroup.Find(t.TempDir(), "berth")
@@ -113,15 +96,9 @@ func TestRequired(t *testing.T) {
 		"namespaces, cgroups": `failed: BERTH_REQUIRE_ISOLATION=namespaces, cgroups: " cgroups" is none of`,
 	} {
 		t.Setenv(requireVariable, value)
-		o := &told{}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			needCgroup(o, bare, "pids")
-			o.how = "it goes on"
-		}()
-		if <-done; !strings.HasPrefix(o.how, want) {
-			t.Errorf("%s=%q: %s, want %s", requireVariable, value, o.how, want)
+		how := told.By(func(t testing.TB) { needCgroup(t, bare, "pids") })
+		if !strings.HasPrefix(how, want) {
+			t.Errorf("%s=%q: %s, want %s", requireVariable, value, how, want)
 		}
 	}
 }

@@ -80,6 +80,22 @@ func TestOrphanNeedsTwoCompleteLists(t *testing.T) {
 	})
 }
 
+// A second sandbox of a session that lives with another is an orphan, whatever its label
+// says: the session's own one stays.
+func TestOrphanOfALivingSession(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		s := w.create(id1)
+		second := orphan(id1)
+		second.CreatedAt, second.ID = time.Now(), "second"
+		w.mem.Put(second)
+		w.pass(4 * time.Minute)
+		if boxes := w.mem.Sandboxes(); len(boxes) != 1 || boxes[0].ID != s.SandboxID {
+			t.Fatalf("left are %+v, want %s alone", boxes, s.SandboxID)
+		}
+		w.orphans("deleted")
+	})
+}
+
 // A delete that fails is tried again by the next sweep, and counted once.
 func TestOrphanThatStays(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {

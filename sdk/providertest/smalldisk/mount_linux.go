@@ -8,6 +8,9 @@ import (
 // OwnMounts lets a process have mounts of its own, which go with it.
 func OwnMounts() *syscall.SysProcAttr { return &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS} }
 
+// unshare gives the calling thread mounts of its own.
+func unshare() error { return syscall.Unshare(syscall.CLONE_NEWNS) }
+
 // private keeps the mounts of this process from being seen by others.
 func private() error { return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "") }
 

@@ -12,6 +12,8 @@ var errNoMounts = errors.New("mounts of a process's own need Linux")
 // OwnMounts lets a process have mounts of its own, where that can be.
 func OwnMounts() *syscall.SysProcAttr { return nil }
 
+func unshare() error { return errNoMounts }
+
 func private() error { return errNoMounts }
 
 // Mount mounts a file system in memory, where that can be.

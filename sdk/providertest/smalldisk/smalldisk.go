@@ -57,6 +57,32 @@ func Alone(t *testing.T) bool {
 	return false
 }
 
+// Shared gives a test mounts that it shares with the processes it starts, one after another.
+// What is given to the function that it returns sees them; they go with the test and those
+// processes.
+func Shared(t *testing.T) func(func() error) error {
+	t.Helper()
+	work := make(chan func())
+	t.Cleanup(func() { close(work) })
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends here too
+		for f := range work {
+			f()
+		}
+	}()
+	within := func(f func() error) error {
+		done := make(chan error, 1)
+		work <- func() { done <- f() }
+		return <-done
+	}
+	if err := within(unshare); errors.Is(err, syscall.EPERM) {
+		t.Skip("this machine does not let root mount")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return within
+}
+
 // ballast is the file that fills a disk, and the prefix of those that take its names.
 const ballast = "ballast"
 
