@@ -106,7 +106,7 @@ func (m *machine) tryNamespaces(ctx context.Context) error {
 		return err
 	}
 	if text := string(b); text != stage.ProbeGood {
-		return fmt.Errorf("nothing can be mounted in a user namespace (%s); sandboxes need Linux %s or newer, and leave to mount in user namespaces", strings.TrimSpace(text), leastLinux)
+		return fmt.Errorf("what every sandbox rests on is refused in a user namespace (%s); sandboxes need Linux %s or newer, and leave to mount in user namespaces", strings.TrimSpace(text), leastLinux)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"syscall"
@@ -15,8 +16,8 @@ const ProbeName = "berth-process-probe"
 const ProbeGood = "good"
 
 // StartProbe starts a probe in the namespaces of a sandbox of that user, from
-// this binary or a copy of it. It writes
-// ProbeGood to w, or why not, and ends; the caller reaps it.
+// this binary or a copy of it. It writes ProbeGood to w, or why not, and ends; the caller
+// reaps it.
 func StartProbe(exe string, uid, gid int, w *os.File) (pid int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -32,7 +33,12 @@ func StartProbe(exe string, uid, gid int, w *os.File) (pid int, err error) {
 
 func runProbe() int {
 	w := os.NewFile(3, "answer")
-	err := tryMounts()
+	err := unix.Sethostname([]byte("berth"))
+	if err != nil {
+		err = fmt.Errorf("hostname: %w", err)
+	} else {
+		err = tryMounts()
+	}
 	if err != nil {
 		_, _ = w.WriteString(err.Error())
 		return 1
@@ -52,7 +58,7 @@ func tryMounts() error {
 	}
 	fd, err := cloneTree("/tmp", unix.MOUNT_ATTR_RDONLY)
 	if err != nil {
-		return err
+		return fmt.Errorf("open_tree and mount_setattr: %w", err)
 	}
 	return unix.Close(fd)
 }
