@@ -29,9 +29,9 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		checks = 200
 	}
-	fixed := rapidDefault(t, "rapid.checks", fmt.Sprint(checks))
-	rapidDefault(t, "rapid.steps", "60")
-	rapidDefault(t, "rapid.seed", "20261123") // fresh ones are make soak's
+	more := rapidDefault(t, "rapid.checks", fmt.Sprint(checks))
+	long := rapidDefault(t, "rapid.steps", "60")
+	same := rapidDefault(t, "rapid.seed", "20261123") // fresh ones are make soak's
 	rapidDefault(t, "rapid.nofailfile", "true")
 	steps, first := 0, ""
 	t.Cleanup(func() {
@@ -49,7 +49,7 @@ func TestSimulation(t *testing.T) {
 		}
 	})
 	t.Logf("%d steps", steps)
-	if fixed && !testing.Short() && steps < simFloor {
+	if more && long && same && !testing.Short() && steps < simFloor {
 		t.Errorf("%d steps were played, and %d are promised", steps, simFloor)
 	}
 }
