@@ -108,7 +108,7 @@ func (e *Engine) adopt(b *backend, sb provider.Sandbox, identity string) {
 
 	err = crash.Point("host.adopt.writing")
 	if err == nil {
-		err = e.store.Put(context.WithoutCancel(e.base), rec)
+		err = e.put(context.WithoutCancel(e.base), rec)
 	}
 	if err == nil {
 		err = crash.Point("host.adopt.written")

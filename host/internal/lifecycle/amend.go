@@ -53,7 +53,7 @@ func (e *Engine) change(ctx context.Context, s *session, durable bool, f func(*l
 	}
 	err := crash.Point("host.lease.writing")
 	if err == nil {
-		err = e.store.Put(context.WithoutCancel(ctx), rec)
+		err = e.put(context.WithoutCancel(ctx), rec)
 	}
 	if err == nil {
 		err = crash.Point("host.lease.written")
@@ -86,26 +86,34 @@ func (e *Engine) show(s *session, rec lease.Record, unsaved bool, also func()) {
 	})
 }
 
-// saveUnsaved writes the records that are newer than what is on disk, or may be.
+// saveUnsaved writes the records that are newer than what is on disk, or may be. The first
+// that can't be written ends it: the others would wait as long, for the same answer.
 func (e *Engine) saveUnsaved(ctx context.Context) {
 	for _, s := range e.all() {
 		s.mu.Lock()
 		unsaved := s.unsaved
 		s.mu.Unlock()
 		if unsaved && take(ctx, s.write) == nil {
-			e.save(ctx, s)
+			err := e.save(ctx, s)
 			release(s.write)
+			if err != nil {
+				return
+			}
 		}
 	}
 }
 
-func (e *Engine) save(ctx context.Context, s *session) {
-	if !e.current(s) || e.store.Put(ctx, s.record()) != nil {
-		return
+func (e *Engine) save(ctx context.Context, s *session) error {
+	if !e.current(s) {
+		return nil
+	}
+	if err := e.put(ctx, s.record()); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	s.unsaved, s.written = false, time.Now()
 	s.mu.Unlock()
+	return nil
 }
 
 // view is a record as it is shown.

@@ -35,6 +35,12 @@ func (e *Engine) refusedOutcome(providerName, op, id string, outcome provider.Ou
 	return e.refuse(providerName, op, id, "outcome %q is unknown", outcome)
 }
 
+// madeFor reports whether a sandbox is that of the create that a lease is about: there may be
+// one of the same name that another owner, or another request with the same session id, has made.
+func (e *Engine) madeFor(rec lease.Record, sb provider.Sandbox) bool {
+	return sb.Owner == e.owner && sb.SessionID == rec.SessionID && sb.RequestHash == rec.RequestHash
+}
+
 // estranged tells in which label a sandbox is not the one of a session, whose id it has; ""
 // when it is. Labels never change.
 func (e *Engine) estranged(rec lease.Record, sb provider.Sandbox) string {

@@ -199,8 +199,7 @@ func (e *Engine) createOnce(hard, soft context.Context, op Operation, s *session
 	switch {
 	case soft.Err() != nil:
 		return created, err
-	case getErr == nil && sb.State == provider.StateRunning && sb.SessionID == spec.SessionID &&
-		sb.Owner == spec.Owner && sb.RequestHash == spec.RequestHash:
+	case getErr == nil && sb.State == provider.StateRunning && e.madeFor(s.record(), sb):
 		id, idErr := b.Identity(wait)
 		if idErr != nil {
 			return created, errors.Join(err, idErr)
@@ -237,11 +236,10 @@ func (e *Engine) accept(s *session, b *backend, created provider.Created, spec p
 		return e.disown(s, b, created, leased)
 	}
 	return e.amendVisible(s, func(r *lease.Record) error {
+		r.SandboxID, r.FirstExpiresAt = sb.ID, sb.ExpiresAt // an adopted one bears that of the try that made it
 		if r.State != lease.Creating {
-			r.SandboxID = sb.ID
 			return nil // the delete that waits will want the id
 		}
-		r.SandboxID = sb.ID
 		if sb.Endpoint != nil {
 			r.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
 		}

@@ -23,7 +23,7 @@ func (e *Engine) end(s *session, exit *provider.Exit) {
 	rec.State, rec.Ended = lease.Ended, end
 	err := crash.Point("host.end.writing")
 	if err == nil {
-		err = e.store.Put(context.WithoutCancel(e.base), rec)
+		err = e.put(context.WithoutCancel(e.base), rec)
 	}
 	if err == nil {
 		err = crash.Point("host.end.written")
@@ -62,7 +62,7 @@ func (e *Engine) prune(s *session) {
 	if !e.current(s) {
 		return
 	}
-	err := e.store.Delete(e.base, s.id)
+	err := e.inTime(e.base, s.id, func(ctx context.Context) error { return e.store.Delete(ctx, s.id) })
 	if err == nil {
 		err = crash.Point("host.prune.forgotten")
 	}

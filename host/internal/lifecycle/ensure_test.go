@@ -124,7 +124,7 @@ func TestEnsureWritesFirst(t *testing.T) {
 		w.pass(time.Minute)
 		release := w.store.Hold()
 		c := w.ensureLater(t.Context(), request(""))
-		w.pass(10 * time.Second)
+		w.pass(5 * time.Second)
 		w.pending(c)
 		if s := w.get(first.ID); !s.ExpiresAt.Equal(first.ExpiresAt) {
 			t.Errorf("%v is shown, and %v on disk", s.ExpiresAt, first.ExpiresAt)

@@ -36,7 +36,7 @@ func (e *Engine) recover(ctx context.Context, s *session) error {
 		return err
 	case sb.ID == "", rec.SandboxID != "" && sb.ID != rec.SandboxID:
 		return e.refusedSandbox(rec, sb)
-	case sb.Owner != e.owner || sb.SessionID != s.id:
+	case !e.madeFor(rec, sb):
 		return e.recoverAbsent(ctx, s, b, rec, ref)
 	case sb.State == provider.StateUnknown:
 		return nil // the next sweep looks again
@@ -47,7 +47,7 @@ func (e *Engine) recover(ctx context.Context, s *session) error {
 		return err
 	}
 	if err := e.amendVisible(s, func(r *lease.Record) error {
-		r.SandboxID = sb.ID
+		r.SandboxID, r.FirstExpiresAt = sb.ID, sb.ExpiresAt
 		if sb.Endpoint != nil {
 			r.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
 		}

@@ -136,9 +136,21 @@ func TestRecoverCreating(t *testing.T) {
 			func(w *world) {
 				w.pass(90 * time.Second)
 				rec := record(w.t, w.store, id1)
-				w.mem.Put(provider.Sandbox{Name: rec.SandboxName, Owner: owner, SessionID: id1, Endpoint: &provider.Endpoint{IP: "10.0.0.1", Port: 1}})
+				w.mem.Put(provider.Sandbox{Name: rec.SandboxName, Owner: owner, SessionID: id1, RequestHash: rec.RequestHash,
+					Endpoint: &provider.Endpoint{IP: "10.0.0.1", Port: 1}})
 				w.pass(time.Minute)
 				w.status(id1, lifecycle.StatusRunning)
+			}},
+		"another request's": {mem.Fault{Times: 1, Hang: true},
+			func(w *world) {
+				w.mem.Put(provider.Sandbox{Name: record(w.t, w.store, id1).SandboxName, Owner: owner, SessionID: id1, RequestHash: "other"})
+			},
+			func(w *world) {
+				w.pass(3 * time.Minute)
+				w.ended(id1, lease.Failed)
+				w.pass(3 * time.Minute)
+				w.boxes(0) // it is an orphan
+				w.orphans("deleted")
 			}},
 		"somebody else's": {mem.Fault{Times: 1, Hang: true},
 			func(w *world) {
@@ -235,7 +247,12 @@ func TestPromise2_RecoverQueuedPastItsDeadline(t *testing.T) {
 		w.mem.Fail(mem.Get, mem.Fault{Times: 1, Err: errAway}) // so that another create gets the turn
 		w.start()
 		w.createLater(context.Background(), id2)
-		w.pass(time.Until(deadline) - time.Nanosecond)
+		w.pass(3 * time.Second)
+		s, err := w.engine.Extend(context.Background(), id1, by(5*time.Second)) // its turn has not come then, either
+		if w.must(err); !s.ExpiresAt.Equal(deadline.Add(5 * time.Second)) {
+			t.Fatalf("extended to %v", s.ExpiresAt)
+		}
+		w.pass(time.Until(s.ExpiresAt) - time.Nanosecond)
 		w.status(id1, lifecycle.StatusCreating)
 		w.pass(time.Nanosecond)
 		w.ended(id1, lease.Failed)

@@ -23,6 +23,8 @@ func (e *Engine) attend(s *session) {
 				close(s.queued) // or for its turn
 				s.queued = nil
 			}
+		} else if s.create != nil && !s.deadline.IsZero() {
+			e.schedule.set(s, s.deadline) // what woke it has used up its one wake-up
 		}
 		s.mu.Unlock()
 		return

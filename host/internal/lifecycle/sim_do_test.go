@@ -230,6 +230,9 @@ func (k *sim) spoil(s step) {
 		k.prober.set(s.d, false)
 	case "store fails":
 		k.store.Fail(leaseFaultOf(s))
+	case "store hangs": // for longer than anybody waits for a write, which lands, or does not
+		k.store.Fail(leaseFaultOf(s))
+		k.store.Delay(time.Hour)
 	case "store slow":
 		k.store.Delay(s.d)
 	}

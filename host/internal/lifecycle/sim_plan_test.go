@@ -55,7 +55,7 @@ func (s step) String() string {
 		text = fmt.Sprintf("%s answers with another %s, %d times", s.verb, s.kind, s.n)
 	case "orphan":
 		text = fmt.Sprintf("a sandbox of ours without a session (old: %v)", s.short)
-	case "store fails", "cut":
+	case "store fails", "store hangs", "cut":
 		text = fmt.Sprintf("%s %d (it lands: %v)", s.do, s.n, s.after)
 	case "swap":
 		text = "another, empty backend: " + s.kind
@@ -69,7 +69,7 @@ var simKinds = weighted([]weight{
 	{"heal", 6}, {"up", 4}, {"crash", 3}, {"cut", 3}, {"restart", 1}, {"lost store", 1},
 	{"exit", 2}, {"oom", 1}, {"vanish", 2}, {"pause", 1}, {"revive", 1}, {"emit", 1}, {"orphan", 1},
 	{"fault", 6}, {"list", 3}, {"lie", 2}, {"away", 2}, {"die", 3}, {"swap", 2}, {"probe", 1},
-	{"store fails", 3}, {"store slow", 2},
+	{"store fails", 3}, {"store slow", 2}, {"store hangs", 1},
 })
 
 type weight struct {
@@ -96,7 +96,7 @@ var (
 	simLiars    = rapid.SampledFrom([]mem.Verb{mem.Create, mem.Get, mem.Stop, mem.Delete})
 	simLies     = rapid.SampledFrom([]string{"id", "owner", "session", "outcome"})
 	simSwaps    = rapid.SampledFrom([]string{"unnoticed", "noticed", "a new generation"})
-	simPatience = rapid.SampledFrom([]time.Duration{time.Minute, 10 * time.Second, time.Second, 3 * time.Minute})
+	simPatience = rapid.SampledFrom([]time.Duration{time.Minute, 12 * time.Second, time.Second, 3 * time.Minute})
 	simMillis   = rapid.IntRange(0, 3000)
 	simSeconds  = rapid.IntRange(1, 90)
 	simMinutes  = rapid.IntRange(1, 8)
@@ -146,7 +146,7 @@ var simSteps = rapid.Custom(func(t *rapid.T) step {
 		}
 	case "orphan":
 		s.short = simBools.Draw(t, "old")
-	case "store fails", "cut":
+	case "store fails", "store hangs", "cut":
 		s.n, s.after = simFew.Draw(t, "writes"), simBools.Draw(t, "lands")
 	}
 	return s

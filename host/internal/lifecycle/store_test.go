@@ -107,6 +107,35 @@ func TestStoreIsSlow(t *testing.T) {
 	})
 }
 
+// A disk that hangs is one that can't be written: what is due goes on, nothing new is
+// promised, and with the disk back all is as before.
+func TestPromise2_ExpiresWhileTheDiskHangs(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		var due time.Time
+		for i := range 20 { // more than may be reaped at once
+			due = w.create(simID(i)).ExpiresAt
+		}
+		lives := w.create(id1)
+		_, err := w.engine.Extend(t.Context(), id1, by(5*time.Minute))
+		w.must(err)
+		release := w.store.Hold()
+		w.pass(time.Until(due) + 50*time.Second)
+		if boxes := w.boxes(1); boxes[0].ID != lives.SandboxID {
+			t.Errorf("left is %s, want %s", boxes[0].ID, lives.SandboxID)
+		}
+		_, err = w.engine.Extend(t.Context(), id1, by(time.Minute))
+		failed(t, err, lifecycle.CodeUnavailable, "the disk has not answered for 10s")
+		release()
+		w.pass(3 * time.Second)
+		if rec := record(t, w.store, simID(0)); rec.State != lease.Ended || rec.Reason != lease.Expired {
+			t.Errorf("on disk: %+v", rec)
+		}
+		if s, err := w.engine.Extend(t.Context(), id1, by(time.Minute)); err != nil || !s.ExpiresAt.Equal(lives.ExpiresAt.Add(6*time.Minute)) {
+			t.Errorf("extended until %v, %v", s.ExpiresAt, err)
+		}
+	})
+}
+
 // A graceful stop leaves running sandboxes, and nothing of creates in flight.
 func TestShutdown(t *testing.T) {
 	for name, spoil := range map[string]func(w *world){

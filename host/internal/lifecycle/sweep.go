@@ -109,7 +109,7 @@ func (e *Engine) sweep(ctx context.Context, b *backend, p provider.Provider) (er
 			}
 		}
 		if !e.reaper {
-			s.compare(e.owner, listed, sent)
+			e.compare(s, listed, sent)
 		}
 	}
 	e.adoptAll(ctx, b, p, e.judgeOthers(b, listed, summary.Unreadable, sent))
@@ -117,13 +117,13 @@ func (e *Engine) sweep(ctx context.Context, b *backend, p provider.Provider) (er
 }
 
 // compare holds one session against a complete list that was asked for at sent.
-func (s *session) compare(owner string, listed map[string]provider.Sandbox, sent time.Time) {
+func (e *Engine) compare(s *session, listed map[string]provider.Sandbox, sent time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sb, there := listed[s.rec.SandboxID]
 	if s.rec.SandboxID == "" {
 		for _, c := range listed {
-			if c.Owner == owner && c.SessionID == s.id && c.Name == s.rec.SandboxName {
+			if c.Name == s.rec.SandboxName && e.madeFor(s.rec, c) {
 				sb, there = c, true
 			}
 		}

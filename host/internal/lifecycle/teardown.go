@@ -71,10 +71,8 @@ func (e *Engine) sandboxID(ctx context.Context, b *backend, rec lease.Record) (s
 		return "", e.absent(ctx, b, rec, provider.Ref{Name: rec.SandboxName})
 	case err != nil:
 		return "", err
-	case sb.Owner != e.owner || sb.SessionID != rec.SessionID:
-		return "", nil // the name is somebody else's
-	case sb.RequestHash != rec.RequestHash:
-		return "", nil // or another request's, which is why there was a conflict
+	case !e.madeFor(rec, sb):
+		return "", nil // the name is somebody else's, or another request's: then there was a conflict
 	case sb.ID == "":
 		return "", e.refusedSandbox(rec, sb)
 	}
@@ -154,7 +152,7 @@ func (e *Engine) absent(ctx context.Context, b *backend, rec lease.Record, ref p
 	get, cancel := context.WithTimeout(ctx, getTimeout)
 	defer cancel()
 	switch sb, err := b.Get(get, ref); {
-	case err == nil && ref.Name != "" && (sb.Owner != e.owner || sb.SessionID != rec.SessionID):
+	case err == nil && ref.Name != "" && !e.madeFor(rec, sb):
 		// The name is somebody else's.
 	case err == nil:
 		return &provider.Error{Class: provider.Unavailable, Op: "get", ID: rec.SessionID,

@@ -39,7 +39,7 @@ type disk struct {
 // Fault is a failure of writes.
 type Fault struct {
 	Err   error // the cause; nil: "no space left on device"
-	Lands bool  // the write is on disk, although the caller hears that it failed
+	Lands bool  // the write is on disk, although the caller hears that it failed, or hears nothing
 	Times int   // how many writes it hits; 0: all until Clear
 }
 
@@ -177,6 +177,12 @@ func (m *Memory) write(ctx context.Context, change func(*disk)) error {
 		select {
 		case <-t.C:
 		case <-ctx.Done():
+			if fault != nil && fault.Lands && m.usable(context.WithoutCancel(ctx)) == nil {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				change(d)
+				d.writes++
+			}
 			return ctx.Err()
 		}
 	}
