@@ -300,6 +300,7 @@ func (k *sim) loseStore() {
 	}
 	for box := range labels { // a stop that the old host has sent may still land
 		k.killed[box] = time.Now()
+		delete(k.ensured, box) // past its deadline it was its chat's no more, and is adopted all the same
 	}
 	k.promises = kept
 	clear(k.until)

@@ -34,6 +34,8 @@ func TestPromise7_CapabilitiesThatChange(t *testing.T) {
 		claims(all...)
 		again()
 		want(2, all[0])
+		again() // which it said the last time, too
+		want(2, all[0])
 		b.launcher.print.Store("another binary")
 		again()
 		want(2, all...)

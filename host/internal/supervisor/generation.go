@@ -18,6 +18,7 @@ type generation struct {
 	num      atomic.Int64 // counts lives; a successor gets its last one when it takes over
 	inst     Instance
 	settings Settings
+	binary   string // its fingerprint, just before it was launched
 	prov     provider.Provider
 	caps     []provider.Capability
 
@@ -66,11 +67,12 @@ func (s *Supervisor) live(ctx context.Context, failures *backoff) ending {
 	if w == nil {
 		s.set(lifecycle.Starting, nil)
 		how, of := s.how()
+		binary := fingerprintOf(how.launcher)
 		inst, err := how.launcher.Launch(ctx)
 		if err != nil {
 			return ending{err: err, restart: restartStartFailed, of: of}
 		}
-		g := s.newGeneration(ctx, inst, how.settings)
+		g := s.newGeneration(ctx, inst, how.settings, binary)
 		if !s.show(g, of) {
 			g.end(errOutdated)
 			return g.died(ctx)
@@ -135,8 +137,8 @@ func (g *generation) goesBy() int {
 	return g.of
 }
 
-func (s *Supervisor) newGeneration(ctx context.Context, inst Instance, settings Settings) *generation {
-	g := &generation{s: s, inst: inst, settings: settings, events: newEventStream()}
+func (s *Supervisor) newGeneration(ctx context.Context, inst Instance, settings Settings, binary string) *generation {
+	g := &generation{s: s, inst: inst, settings: settings, binary: binary, events: newEventStream()}
 	g.alive, g.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	g.work, g.stopWork = context.WithCancel(ctx)
 	context.AfterFunc(g.alive, g.stopWork)
@@ -226,7 +228,7 @@ func (g *generation) start() error {
 	default:
 		return err
 	}
-	g.prov, g.caps = plugin.Provider(), g.s.believed(claim{binary: g.s.fingerprint(), config: req.Config, caps: configured.Capabilities})
+	g.prov, g.caps = plugin.Provider(), g.s.believed(claim{binary: g.binary, config: req.Config, said: configured.Capabilities})
 	g.note(func(r *Report) { r.Capabilities = g.caps })
 	g.s.mu.Lock()
 	g.config = req.Config

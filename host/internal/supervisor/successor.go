@@ -55,12 +55,13 @@ func (s *Supervisor) Successor(ctx context.Context, launcher Launcher, settings 
 		c.config, err = s.judge(ctx, v.plugin, settings)
 		return c, err
 	}
+	binary := fingerprintOf(launcher)
 	inst, err := launcher.Launch(ctx)
 	if err != nil {
 		return c.without(ctx, err)
 	}
 	life := context.WithoutCancel(ctx) // the end of ctx is not the supervisor's
-	g := s.newGeneration(life, inst, settings)
+	g := s.newGeneration(life, inst, settings, binary)
 	defer context.AfterFunc(ctx, g.stopWork)()
 	if err := g.start(); err != nil {
 		end := g.failed(life, err)

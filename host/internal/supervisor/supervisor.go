@@ -137,9 +137,14 @@ func (s *Supervisor) waitForChange(ctx context.Context, binary string, changes i
 	}
 }
 
+// fingerprint is of the binary that would be launched next.
 func (s *Supervisor) fingerprint() string {
 	now, _ := s.how()
-	if f, ok := now.launcher.(interface{ Fingerprint() string }); ok {
+	return fingerprintOf(now.launcher)
+}
+
+func fingerprintOf(l Launcher) string {
+	if f, ok := l.(interface{ Fingerprint() string }); ok {
 		return f.Fingerprint()
 	}
 	return ""
