@@ -167,7 +167,7 @@ func (d *Diagnosis) leases(path, owner string, s statedir.Sight, x lease.Examina
 		d.add(LevelProblem, about, "it does not start", "do what the message says", "%v", err)
 	case x.Damage != "":
 		d.add(LevelProblem, about, "it moves the file aside and begins a new one: "+anew, "restore nothing over it; "+extend, "%s is damaged: %s", path, x.Damage)
-	case !x.Exists && (s.Used || len(x.SetAside) > 0):
+	case !x.Exists && lost(s.Used, x.SetAside):
 		d.add(LevelProblem, about, "it begins a new store: "+anew,
 			"if the file itself was moved since the last host went, put it back before one starts, and nothing older; else "+extend,
 			"%s is lost: a host was here before", path)

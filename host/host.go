@@ -129,8 +129,9 @@ func newHost(cfg *config.Config, opts Options, onlyExpired bool) (_ *Host, err e
 	switch moved := store.Damaged(); {
 	case moved != "":
 		h.log.Error("the lease store was damaged and was moved aside; the sandboxes of before are adopted as they are found, without the extensions that they had", "moved_to", moved)
-	case store.Made() && h.dir.Used():
-		h.log.Error("the lease store is lost: a host was here before, and there was none; the sandboxes of before are adopted as they are found, without the extensions that they had", "path", h.dir.Leases())
+	case store.Made() && lost(h.dir.Used(), store.SetAside()):
+		h.log.Error("the lease store is lost: a host was here before, and there was none; the sandboxes of before are adopted as they are found, without the extensions that they had",
+			"path", h.dir.Leases(), "set_aside", store.SetAside())
 	}
 	if err := h.assemble(ctx, cfg, onlyExpired); err != nil {
 		return nil, fmt.Errorf("host: %w", err)
@@ -139,6 +140,10 @@ func newHost(cfg *config.Config, opts Options, onlyExpired bool) (_ *Host, err e
 	undo = false
 	return h, nil
 }
+
+// lost reports whether leases that are not there have been: a host was here before, or a
+// start has moved a damaged store aside and came no further.
+func lost(used bool, setAside []string) bool { return used || len(setAside) > 0 }
 
 // assemble makes the engine and a supervisor for each provider block.
 func (h *Host) assemble(ctx context.Context, cfg *config.Config, onlyExpired bool) (err error) {

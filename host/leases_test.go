@@ -75,6 +75,11 @@ func TestPromise4_LeaseFileAsAWhole(t *testing.T) {
 			if err != nil || d.Healthy() {
 				t.Errorf("the diagnosis, %v: %+v", err, d)
 			}
+			for _, f := range d.Findings {
+				if c.refused == "" && strings.Contains(f.Then, "removes them") {
+					t.Errorf("a lost store deletes nothing, and the diagnosis says: %+v", f)
+				}
+			}
 			if c.spoil == nil {
 				if f := finding(t, d, "leases.db is lost: a host was here before"); f.Level != host.LevelProblem || !strings.Contains(f.Remedy, "extensions that were acknowledged are lost") {
 					t.Errorf("%+v", f)

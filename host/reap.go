@@ -45,7 +45,8 @@ type Unended struct {
 // known from then on, with the deadline that the sandbox bears or recovery_grace from now,
 // whichever is later. A later run reaps it then.
 //
-// With dryRun nothing is changed, and the answer is what would happen now.
+// With dryRun nothing is changed, and the answer is what would happen now: the sessions are
+// as they are, those in Reaped.Ended with the end that they would get.
 //
 // Errors: a host lives on the state directory (its pid is named); the state directory does
 // not say which sandboxes are this host's; the lease store is another owner's or of a newer
@@ -172,7 +173,7 @@ func (h *Host) reaped(before, seen map[string]Session, reports []ProviderStatus)
 	r := Reaped{Providers: reports}
 	if store, ok := h.store.(*lease.FileStore); ok {
 		r.DamagedStore = store.Damaged()
-		r.LostStore = store.Made() && r.DamagedStore == "" && h.dir.Used()
+		r.LostStore = store.Made() && r.DamagedStore == "" && lost(h.dir.Used(), store.SetAside())
 	}
 	left := map[string]lifecycle.Unended{}
 	for _, u := range h.engine.Outstanding() {

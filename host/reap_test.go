@@ -122,14 +122,14 @@ func TestPromise2_ReapWithoutAHost(t *testing.T) {
 	if !slices.Equal(a.sandboxes(), all) || !bytes.Equal(leasesOf(t, a), leases) {
 		t.Error("a dry run has changed something")
 	}
+	reasons := map[string]host.Reason{a.expired.ID: host.ReasonExpired, a.deleted.ID: host.ReasonDeleted}
 
 	begun := time.Now()
 	r := a.reap(t, false)
 	if got := ids(r.Ended); !slices.Equal(got, gone) || len(r.Adopted) != 1 || r.Living != 2 || len(r.Left) != 0 {
 		t.Fatalf("reaped %+v", r)
 	}
-	reasons := map[string]host.Reason{a.expired.ID: host.ReasonExpired, a.deleted.ID: host.ReasonDeleted}
-	for _, s := range r.Ended {
+	for _, s := range slices.Concat(dry.Ended, r.Ended) {
 		if s.Ended == nil || s.Ended.Reason != reasons[s.ID] {
 			t.Errorf("ended %+v", s)
 		}

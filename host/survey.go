@@ -133,17 +133,24 @@ func look(cfg *config.Config, owner string, x lease.Examination, found []surveye
 		}
 		gone := f.report.Identity != "" && rec.Identity != "" && rec.Identity != f.report.Identity &&
 			configured && f.block.AcceptBackend == f.report.Identity // so the operator says
-		switch v := viewOf(rec); {
+		v := viewOf(rec)
+		reason := endOf(rec, now)
+		if gone {
+			reason = lease.Lost
+		}
+		switch {
 		case gone:
-			o.Ended = append(o.Ended, v)
-		case rec.State != lease.Stopping && rec.State != lease.Deleting && (rec.ExpiresAt.IsZero() || rec.ExpiresAt.After(now)):
+			o.Ended = append(o.Ended, ended(v, reason, now))
+		case reason == "" && rec.State != lease.Stopping:
 			o.Living++
 		case !configured:
 			o.Left = append(o.Left, Unended{v, notConfigured(rec.Provider)})
 		case f.report.State != lifecycle.Ready:
 			o.Left = append(o.Left, Unended{v, notReady(f.report)})
+		case reason == "":
+			o.Living++ // its stop is brought to its end
 		default:
-			o.Ended = append(o.Ended, v)
+			o.Ended = append(o.Ended, ended(v, reason, now))
 		}
 	}
 	for _, f := range found {
@@ -155,12 +162,13 @@ func look(cfg *config.Config, owner string, x lease.Examination, found []surveye
 				o.foreign++
 			case known: // the id is another session's: a host says so, and leaves it alone
 			default:
-				if sb.Owner == owner && !sb.CreatedAt.Before(x.Birth) {
+				// Of a store that is lost or damaged the next one is born later than all there is.
+				if sb.Owner == owner && x.Exists && x.Damage == "" && !sb.CreatedAt.Before(x.Birth) {
 					o.orphans++
 				}
 				o.Adopted = append(o.Adopted, Session{
 					ID: sb.SessionID, ChatID: sb.ChatID, AgentID: sb.AgentID, Template: sb.Template, Provider: f.block.Name,
-					SandboxID: sb.ID, Status: StatusRunning, CreatedAt: sb.CreatedAt, VolumeHostPath: sb.VolumeHostPath,
+					SandboxID: sb.ID, Status: Status(lifecycle.AdoptedState(sb, owner)), CreatedAt: sb.CreatedAt, VolumeHostPath: sb.VolumeHostPath,
 					ExpiresAt: lifecycle.AdoptedUntil(sb, owner, now, cfg.Lifecycle.RecoveryGrace),
 				})
 				o.Living++
@@ -169,6 +177,25 @@ func look(cfg *config.Config, owner string, x lease.Examination, found []surveye
 	}
 	o.sort()
 	return o
+}
+
+// endOf tells for which reason a session is to end now; "" when it is not.
+func endOf(rec lease.Record, now time.Time) lease.Reason {
+	switch {
+	case rec.State == lease.Deleting, rec.State == lease.Stopping && rec.Reason != "": // that has begun
+		return rec.Reason
+	case rec.ExpiresAt.IsZero() || rec.ExpiresAt.After(now):
+		return ""
+	case rec.State == lease.Creating:
+		return lease.Failed
+	}
+	return lease.Expired
+}
+
+// ended is a session with the end that it would get.
+func ended(s Session, reason lease.Reason, now time.Time) Session {
+	s.Ended = &lease.End{Reason: reason, At: now.UTC()}
+	return s
 }
 
 // viewOf is a lease as it is shown.
@@ -210,6 +237,6 @@ func foresee(ctx context.Context, cfg *config.Config, opts Options) (Reaped, err
 		return Reaped{}, fmt.Errorf("host: %w", err)
 	}
 	r := look(cfg, dir.Owner(), x, found, time.Now()).Reaped
-	r.DamagedStore, r.LostStore = x.Damage, !x.Exists && dir.Used()
+	r.DamagedStore, r.LostStore = x.Damage, !x.Exists && lost(dir.Used(), x.SetAside)
 	return r, nil
 }

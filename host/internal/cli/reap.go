@@ -86,11 +86,9 @@ func (a *app) printReaped(r host.Reaped, dryRun bool) error {
 		line("the lease store is lost: %s", would("a new one was begun, without the extensions of before", "a new one would be begun, without the extensions of before"))
 	}
 	for _, s := range r.Ended {
-		reason := would("ended", "expired")
+		reason := "ended" // its record was pruned meanwhile
 		if s.Ended != nil {
 			reason = string(s.Ended.Reason)
-		} else if s.Status == host.StatusStopping || s.Status == host.StatusDeleting {
-			reason = "asked to end"
 		}
 		line("%s  %s  (%s; deadline %s)", would("reaped     ", "would reap "), s.ID, reason, dash(moment(s.ExpiresAt)))
 	}

@@ -34,29 +34,21 @@ type checker struct {
 
 // check reads a whole bbolt file of size bytes and reports the first damage: in header,
 // length, page tree, key order or list of free pages. It holds a few pages at a time.
-// A page that is neither used nor free is lost space, and no damage.
-func check(r io.ReaderAt, size int64) error {
+// A page that is neither used nor free is lost space, and no damage. Of a good file, undone
+// tells why one of its two headers can't be read; "" when both can.
+func check(r io.ReaderAt, size int64) (undone string, err error) {
 	m, err := newestMeta(r, size)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if m.high < 4 || m.high > uint64(size)/m.pageSize {
-		return damaged("the file has %d bytes, its header speaks of %d pages of %d", size, m.high, m.pageSize)
+		return "", damaged("the file has %d bytes, its header speaks of %d pages of %d", size, m.high, m.pageSize)
 	}
 	c := &checker{r: r, meta: m, seen: newBitset(m.high)}
 	if err := c.tree(m.root, nil, nil, 0); err != nil {
-		return err
+		return "", err
 	}
-	return c.freelist()
-}
-
-// undone tells why one of the two headers of a good file can't be read; "" when both can.
-func undone(r io.ReaderAt, size int64) string {
-	m, err := newestMeta(r, size)
-	if err != nil {
-		return err.Error()
-	}
-	return m.other
+	return m.other, c.freelist()
 }
 
 // page reads a page with its overflow, and marks it as used.

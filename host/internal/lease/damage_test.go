@@ -47,7 +47,7 @@ func used(t testing.TB) (path string, content []byte, high int) {
 
 func TestAGoodFilePassesTheCheck(t *testing.T) {
 	_, content, _ := used(t)
-	if err := check(bytes.NewReader(content), int64(len(content))); err != nil {
+	if _, err := check(bytes.NewReader(content), int64(len(content))); err != nil {
 		t.Error(err)
 	}
 }
@@ -75,7 +75,7 @@ func TestEveryGoodFilePassesTheCheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := check(bytes.NewReader(content), int64(len(content))); err != nil {
+		if _, err := check(bytes.NewReader(content), int64(len(content))); err != nil {
 			t.Fatalf("seed %d, commit %d: %v", seed, i, err)
 		}
 	}
@@ -219,7 +219,7 @@ func TestNoDamageIsBelieved(t *testing.T) {
 			}
 			bad[at] ^= byte(1 + rng.IntN(255))
 		}
-		if err := check(bytes.NewReader(bad), int64(len(bad))); isDamage(err) {
+		if _, err := check(bytes.NewReader(bad), int64(len(bad))); isDamage(err) {
 			caught++
 			continue
 		} else if err != nil && !errors.Is(err, errNewer) {
@@ -297,7 +297,7 @@ func TestNoRecordIsHidden(t *testing.T) {
 				}
 				bad := append([]byte(nil), file...)
 				order.PutUint16(bad[at:], fewer)
-				if check(bytes.NewReader(bad), int64(len(bad))) != nil {
+				if _, err := check(bytes.NewReader(bad), int64(len(bad))); err != nil {
 					noticed++
 				} else if got, _ := recordsOf(t, bad); !reflect.DeepEqual(got, good) {
 					t.Errorf("count %d at %d set to %d: %d records of %d", count, at, fewer, len(got), len(good))
@@ -338,7 +338,7 @@ func FuzzCheck(f *testing.F) {
 			b = append([]byte(nil), b...)
 			b[uint(at)%uint(len(b))] ^= x
 		}
-		if err := check(bytes.NewReader(b), int64(len(b))); err != nil && !isDamage(err) && !errors.Is(err, errNewer) {
+		if _, err := check(bytes.NewReader(b), int64(len(b))); err != nil && !isDamage(err) && !errors.Is(err, errNewer) {
 			t.Errorf("neither good nor damaged: %v", err)
 		}
 	})

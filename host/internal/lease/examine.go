@@ -75,10 +75,9 @@ func (x *Examination) read(ctx context.Context, path string) error {
 	if info, err = f.Stat(); err != nil {
 		return err
 	}
-	if err := check(f, info.Size()); err != nil {
+	if x.Undone, err = check(f, info.Size()); err != nil {
 		return err
 	}
-	x.Undone = undone(f, info.Size())
 	s := &FileStore{path: path, file: f, opts: Options{Logger: slog.New(slog.DiscardHandler)}}
 	o := boltOptions()
 	o.ReadOnly = true

@@ -39,9 +39,10 @@ type Options struct {
 // and the caller holds its lock; see package statedir.
 //
 // A damaged file is moved to "leases.damaged-<time>" beside it and a new store takes its
-// place; see [FileStore.Damaged]. A crash in between is told by the next Open, in the log. Errors: Unavailable (the file can't be read, written or
-// locked), Unsupported (a newer Berth wrote it; it stays as it is), Conflict (another
-// owner's), Canceled.
+// place; see [FileStore.Damaged]. After a crash in between there is none; see
+// [FileStore.SetAside]. Errors: Unavailable (the file can't be read, written or locked),
+// Unsupported (a newer Berth wrote it; it stays as it is), Conflict (another owner's),
+// Canceled.
 func Open(ctx context.Context, path string, opts Options) (*FileStore, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -55,13 +56,12 @@ func Open(ctx context.Context, path string, opts Options) (*FileStore, error) {
 		switch {
 		case err == nil:
 			s.made, s.damaged = made, setAsideTo
+			if s.setAside, err = setAsideBefore(path); err != nil {
+				opts.Logger.Warn("damaged lease files of before can't be looked for", "path", path, "error", err)
+			}
 			s.start()
 			return s, nil
 		case errors.Is(err, fs.ErrNotExist):
-			if left, _ := setAsideBefore(path); len(left) > 0 && setAsideTo == "" {
-				opts.Logger.Error("there is no lease file, and a damaged one was moved aside before; a new one is begun",
-					"path", path, "moved_to", left[len(left)-1])
-			}
 			made, err = create(path, opts.Owner)
 		case errors.Is(err, errMoved):
 			err = nil
@@ -102,10 +102,10 @@ func open(ctx context.Context, path string, opts Options) (_ *FileStore, err err
 	if err != nil {
 		return nil, err
 	}
-	if err := check(f, info.Size()); err != nil {
+	undone, err := check(f, info.Size())
+	if err != nil {
 		return nil, moveIfDamaged(path, err)
 	}
-	why := undone(f, info.Size())
 
 	s := &FileStore{path: path, file: f, opts: opts}
 	o := boltOptions()
@@ -132,9 +132,9 @@ func open(ctx context.Context, path string, opts Options) (_ *FileStore, err err
 		return nil, err
 	}
 	opened = true
-	if why != "" {
+	if undone != "" {
 		opts.Logger.Warn("one of the two headers of the lease file is damaged; the last commit may be lost, and an extension that was acknowledged with it",
-			"path", path, "reason", why)
+			"path", path, "reason", undone)
 	}
 	if err := sweep(path); err != nil {
 		opts.Logger.Warn("what an earlier start left beside the lease file can't be removed", "path", path, "error", err)

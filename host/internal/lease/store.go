@@ -16,13 +16,14 @@ import (
 
 // FileStore is a Store in a bbolt file. Open makes one; whoever did closes it.
 type FileStore struct {
-	path    string
-	file    *os.File
-	db      *bbolt.DB
-	header  header
-	damaged string
-	made    bool
-	opts    Options
+	path     string
+	file     *os.File
+	db       *bbolt.DB
+	header   header
+	damaged  string
+	made     bool
+	setAside []string
+	opts     Options
 
 	writes  chan write
 	closing chan struct{} // closed by the first Close
@@ -57,6 +58,10 @@ func (s *FileStore) Damaged() string { return s.damaged }
 // Made reports whether Open made the store: there was none at its path, or a damaged one.
 // Where there should have been one, what was promised is lost.
 func (s *FileStore) Made() bool { return s.made }
+
+// SetAside tells which damaged files there are beside the store, oldest first; that of this
+// Open among them.
+func (s *FileStore) SetAside() []string { return s.setAside }
 
 // All returns every record.
 func (s *FileStore) All(ctx context.Context) ([]Record, error) {

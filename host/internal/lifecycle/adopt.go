@@ -62,6 +62,16 @@ func AdoptedUntil(sb provider.Sandbox, owner string, now time.Time, recoveryGrac
 	return deadline.UTC().Truncate(time.Microsecond)
 }
 
+// AdoptedState is the state of the session that is made of a sandbox, by a host with that
+// owner. Whether one of its own that has exited ended by itself, or was stopped, to be read
+// until its deadline, was in the lost lease. A lost store deletes nothing.
+func AdoptedState(sb provider.Sandbox, owner string) lease.State {
+	if sb.Owner == owner && sb.State == provider.StateExited {
+		return lease.Stopped
+	}
+	return lease.Running
+}
+
 // adopt makes a session of a sandbox.
 func (e *Engine) adopt(b *backend, sb provider.Sandbox, identity string) {
 	id, err := canonicalID(sb.SessionID)
@@ -73,14 +83,10 @@ func (e *Engine) adopt(b *backend, sb provider.Sandbox, identity string) {
 		SessionID: id, ChatID: sb.ChatID, AgentID: sb.AgentID, Template: sb.Template, Provider: b.name,
 		RequestHash: sb.RequestHash, Volume: sb.VolumeHostPath, VolumeHostPath: sb.VolumeHostPath,
 		CreatedAt: sb.CreatedAt.UTC().Truncate(time.Microsecond), ExpiresAt: deadline, FirstExpiresAt: sb.ExpiresAt,
-		SandboxName: sb.Name, SandboxID: sb.ID, Identity: identity, State: lease.Running,
+		SandboxName: sb.Name, SandboxID: sb.ID, Identity: identity, State: AdoptedState(sb, e.owner),
 		Adopted: sb.Owner != e.owner, SandboxOwner: sb.Owner,
 	}
-	if sb.Owner == e.owner && sb.State == provider.StateExited {
-		// Whether it ended by itself or was stopped, to be read until its deadline, was in the
-		// lost lease. A lost store deletes nothing.
-		rec.State = lease.Stopped
-	} else if sb.Endpoint != nil {
+	if rec.State == lease.Running && sb.Endpoint != nil {
 		rec.Endpoint = &lease.Endpoint{IP: sb.Endpoint.IP, Port: sb.Endpoint.Port}
 	}
 	s := newSession(rec)

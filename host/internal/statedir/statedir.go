@@ -256,15 +256,12 @@ func (d *Dir) Owner() string { return d.owner }
 // Used reports whether a host was here before: then there should be leases.
 func (d *Dir) Used() bool { return d.used }
 
-// used looks for what a host has left: the owner id that it made, or the directory of its
-// plugins' sockets, which is made once there are leases, whoever the owner is.
+// used looks for what a host has left that had leases: the directory of its plugins' sockets,
+// which is made once there are some. The owner id comes before them, and may be all there is
+// of a start that broke off.
 func used(path string) bool {
-	for _, name := range []string{"owner", "run"} {
-		if _, err := os.Lstat(filepath.Join(path, name)); err == nil {
-			return true
-		}
-	}
-	return false
+	_, err := os.Lstat(filepath.Join(path, "run"))
+	return err == nil
 }
 
 // Unnamed tells why the lock does not say who holds it; nil when it does. Nothing but the
