@@ -284,6 +284,23 @@ func TestCreateMountExchanged(t *testing.T) {
 	}
 }
 
+// The provider's own directory is known by where it leads, also before it is made: a mount's
+// source comes resolved.
+func TestCreateMountOfItsOwnDirectoryBehindALink(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(stateDirFor(t))
+	if err == nil {
+		err = errors.Join(os.Mkdir(filepath.Join(dir, "data"), 0o700), os.Symlink("data", filepath.Join(dir, "link")))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, Config{StateDir: filepath.Join(dir, "link", "state")})
+	_, err = r.Create(t.Context(), r.newSpec(mounting(filepath.Join(dir, "data"), "/x")))
+	if provider.ClassOf(err) != provider.InvalidArgument || !strings.Contains(err.Error(), "overlap") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A command that exits at once fails a create that is to look for it, with its output. How
 // long the look is depends on nothing but time: on a busy machine it may miss the exit.
 func TestConfirmStart(t *testing.T) {

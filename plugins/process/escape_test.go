@@ -146,7 +146,7 @@ func newLure(t *testing.T) *lure {
 	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("host secret"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	victim := exec.Command(world.agent, "-traceable", "-never-listen")
+	victim := exec.Command(world.agent, "-traceable", "-never-listen", "-exit-after", "10m") // also where nobody is left to end it
 	if os.Geteuid() == 0 {
 		uid, gid, _ := parseUser(defaultUser)
 		victim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}

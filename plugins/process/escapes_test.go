@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -74,6 +76,7 @@ var escapes = []escape{
 	{name: "descriptors on the way", stops: stage.Rlimits, change: ownUser, attempt: sendsMore},
 	{name: "endpoint of another sandbox", stops: stage.Taken, change: ownUser, attempt: cutsOff},
 	{name: "what root may have", stops: stage.Owner, root: true, attempt: chargesRoot},
+	{name: "a sandbox's secrets, from outside", stops: stage.Nobody, root: true, attempt: looksIn},
 	{name: "inotify instances", stops: stage.Ucounts, change: ownUser, attempt: try("inotify", "40")},
 	{name: "queued signals", stops: stage.Rlimits, change: ownUser, attempt: try("timers", "1100")},
 	{name: "memory bomb", stops: stage.Cgroups, root: true, cgroup: "memory", change: func(s *provider.Spec, _ *lure) { s.Resources.MemoryBytes = 64 << 20 }, attempt: eats(256)},
@@ -138,6 +141,25 @@ func chargesRoot(t *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, strin
 		t.Fatal(err)
 	}
 	return uid == 0, fmt.Sprint("it belongs to ", uid)
+}
+
+// looksIn reports whether a process of the machine that runs as the sandbox's user can read
+// the environment of what runs in the sandbox.
+func looksIn(t *testing.T, r *rig, s provider.Sandbox, _ *lure) (bool, string) {
+	uid, gid, _ := parseUser(defaultUser)
+	for _, pid := range childrenOf(t, r.runOf(t, s).Init) {
+		cat := exec.Command("cat", "/proc/"+itoa(pid)+"/environ")
+		cat.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+		text, err := cat.CombinedOutput()
+		if err == nil {
+			return true, fmt.Sprintf("%q", text)
+		} else if !strings.Contains(string(text), "Permission denied") {
+			t.Fatalf("%v: %s", err, text)
+		}
+		return false, strings.TrimSpace(string(text))
+	}
+	t.Fatal("the init has no child")
+	return false, ""
 }
 
 // filesLimit is what the README tells of RLIMIT_NOFILE.

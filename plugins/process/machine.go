@@ -19,6 +19,9 @@ import (
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
+// corePattern tells what becomes of core dumps; see core(5).
+const corePattern = "/proc/sys/kernel/core_pattern"
+
 // leastLinux is the kernel in which mount_setattr(2) came.
 const leastLinux = "5.12"
 
@@ -179,6 +182,12 @@ func (m *machine) limitations() []provider.Limitation {
 	}
 	if groups, err := os.Getgroups(); !root && err == nil && hasOther(groups, os.Getegid()) {
 		tell("groups", "the host runs as a user with supplementary groups, which the kernel does not let it drop: sandboxes keep them, and with them the right to files and sockets of those groups in their mounts")
+	}
+	if pattern, err := os.ReadFile(corePattern); !root && err == nil && strings.HasPrefix(string(pattern), "|") && !stage.CoresRefused() {
+		tell("cores", "the host's own limit of core dumps is 0, and it can't raise it: a crash in a sandbox starts the program that "+corePattern+" names; give the host LimitCORE=1 or more (ulimit -Hc)")
+	}
+	if why := stage.CantTake(); why != nil {
+		tell("endpoints", fmt.Sprintf("connections can't be taken out of a sandbox (%v), and are sent: one sandbox can keep the others of its user from being reached; allow pidfd_getfd, and a kernel.yama.ptrace_scope below 3", why))
 	}
 	if !root {
 		tell("users", "the host is not root: all sandboxes have its user id, and namespaces alone keep them apart")

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/berth-dev/berth/plugins/internal/doors"
 	"github.com/berth-dev/berth/sdk/provider"
 )
 
@@ -62,9 +63,7 @@ func openStateDir(path string) (*stateDir, error) {
 			return nil, unusable(path, err)
 		}
 	}
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
-	}
+	path = doors.Resolve(path) // as the sources of mounts are; it may not be there yet
 	d := &stateDir{path: path, sandboxes: filepath.Join(path, dirSandboxes)}
 	if err := d.have(); err != nil && !errors.Is(err, provider.Unavailable) {
 		return nil, err

@@ -47,6 +47,7 @@ func TestStartWithoutRoomForSockets(t *testing.T) {
 	}
 	must(smalldisk.Mount(o.RunDir, "nr_inodes=20"))
 	t.Cleanup(func() { smalldisk.Unmount(o.RunDir) })
+	standIn := ""
 	for _, left := range []int{0, 1} { // a directory, and nothing in it
 		must(smalldisk.FillNames(o.RunDir, left))
 		p := start(t, o)
@@ -54,6 +55,11 @@ func TestStartWithoutRoomForSockets(t *testing.T) {
 		if here, there := sockets(o.RunDir), sockets(elsewhere); here != 0 || there != 1 {
 			t.Errorf("with %d names left there are %d in the run directory, %d elsewhere", left, here, there)
 		}
+		names, err := filepath.Glob(filepath.Join(elsewhere, "berth-*"))
+		if must(err); len(names) != 1 {
+			t.Fatalf("elsewhere are %q", names)
+		}
+		standIn = names[0]
 		shut(t, p)
 		if n := sockets(elsewhere); n != 0 {
 			t.Errorf("%d are left", n)
@@ -75,9 +81,21 @@ func TestStartWithoutRoomForSockets(t *testing.T) {
 		t.Errorf("with room nowhere: %v", err)
 	}
 	must(smalldisk.Room(o.RunDir))
-	start(t, o)
+	p := start(t, o)
 	if n := sockets(o.RunDir); n != 1 {
 		t.Errorf("with room again %d are in the run directory", n)
+	}
+	shut(t, p)
+
+	// Of a host that was killed they stay, until the next one on its state directory starts.
+	must(smalldisk.Unmount(elsewhere))
+	must(os.MkdirAll(filepath.Join(standIn, "plugin-dir1"), 0o700))
+	for _, others := range []string{"berth-1", "berth-0123456789ab-1"} {
+		must(os.Mkdir(filepath.Join(elsewhere, others), 0o700))
+	}
+	_, err = launch.PrepareRunDir(filepath.Dir(o.RunDir))
+	if must(err); sockets(elsewhere) != 2 {
+		t.Errorf("%d are left, want the two of others", sockets(elsewhere))
 	}
 }
 

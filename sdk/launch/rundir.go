@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,8 +16,9 @@ import (
 const socketName = "/plugin-dir4294967295/plugin4294967295"
 
 // PrepareRunDir makes <stateDir>/run, the private directory for the sockets of one host's
-// plugins, and empties it: what is in there was left by a host that died. One that is there
-// stays, since a full disk has no room for another. The caller holds the lock of stateDir.
+// plugins, and empties it: what is in there was left by a host that died. So is what stands in
+// for it elsewhere, from a time when it had no room. One that is there stays, since a full disk
+// has no room for another. The caller holds the lock of stateDir.
 func PrepareRunDir(stateDir string) (string, error) {
 	dir := filepath.Join(stateDir, "run")
 	info, err := os.Lstat(dir)
@@ -46,7 +48,26 @@ func PrepareRunDir(stateDir string) (string, error) {
 	if err := CheckRunDir(dir); err != nil {
 		return "", err
 	}
+	for _, base := range elsewhere() {
+		left, err := filepath.Glob(filepath.Join(base, standIn(dir)+"*"))
+		for _, d := range left {
+			if private(d) {
+				err = errors.Join(err, os.RemoveAll(d))
+			}
+		}
+		if err != nil {
+			return "", fmt.Errorf("launch: run directory: the leftovers of a former host can't be removed: %w", err)
+		}
+	}
 	return dir, nil
+}
+
+// elsewhere are the directories for sockets while the run directory has no room.
+func elsewhere() []string { return []string{os.TempDir(), "/dev/shm"} }
+
+// standIn is how the names of the directories elsewhere begin that stand in for a run directory.
+func standIn(runDir string) string {
+	return fmt.Sprintf("berth-%.6x-", sha256.Sum256([]byte(runDir)))
 }
 
 // empty removes what is in a directory.
@@ -65,9 +86,8 @@ func (o Options) socketsIn() (dir string, remove func(), err error) {
 	if !errors.Is(full, syscall.ENOSPC) && !errors.Is(full, syscall.EDQUOT) {
 		return o.RunDir, func() {}, nil // what else there is shows at the launch
 	}
-	elsewhere := []string{os.TempDir(), "/dev/shm"}
-	for _, base := range elsewhere {
-		dir, err := os.MkdirTemp(base, "berth-")
+	for _, base := range elsewhere() {
+		dir, err := os.MkdirTemp(base, standIn(o.RunDir))
 		if err != nil {
 			continue
 		}
@@ -77,7 +97,7 @@ func (o Options) socketsIn() (dir string, remove func(), err error) {
 		}
 		os.RemoveAll(dir)
 	}
-	return "", nil, o.fail(RunDirFailed, full, "there is no room for sockets, neither in the run directory nor in %s: make room", strings.Join(elsewhere, " or "))
+	return "", nil, o.fail(RunDirFailed, full, "there is no room for sockets, neither in the run directory nor in %s: make room", strings.Join(elsewhere(), " or "))
 }
 
 // room tells why a directory with a file in it can't be made in dir; nil when it can.

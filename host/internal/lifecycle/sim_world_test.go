@@ -209,9 +209,12 @@ func (k *sim) bury() {
 		rec, _ := k.store.Record(p.id)
 		switch {
 		case p.ended == nil:
-			// It may have been ended, with a store that could not write, and the next host has not
-			// heard of the naps.
-			p.again = p.again || k.slept(p.created) > 0 && !now.Before(k.earliest(p))
+			// It may have been ended, with a store that could not write, or its chat may have been
+			// given another one; and the next host has not heard of the naps.
+			if k.slept(p.created) > 0 && !now.Before(k.earliest(p)) {
+				p.again = true
+				delete(k.ensured, p.box)
+			}
 		case rec.State == lease.Ended:
 		case now.Before(k.kept(p)):
 			p.ended, p.again = nil, true // that could not be written, so it ends once more

@@ -22,32 +22,33 @@ var wellKnown = []string{
 // Behind returns the socket that a sandbox would reach that is shown path, or "". Symlinks are
 // resolved on both sides, and a path that does not exist yet is judged as if it were made.
 func Behind(path string) string {
-	path = resolve(path)
-	sockets := append(slices.Clone(wellKnown), rootless(path))
+	path = Resolve(path)
+	sockets := slices.Concat(wellKnown, rootless(path))
 	if own, ok := strings.CutPrefix(os.Getenv("DOCKER_HOST"), "unix://"); ok {
 		sockets = append(sockets, own)
 	}
 	for _, s := range sockets {
-		if contains(path, s) || contains(path, resolve(s)) || sameFile(path, s) {
+		if contains(path, s) || contains(path, Resolve(s)) || sameFile(path, s) {
 			return s
 		}
 	}
 	return ""
 }
 
-// rootless is where a user's own Docker daemon listens: the user in whose runtime directory
-// path is, or else one who stands for all.
-func rootless(path string) string {
+// rootless are where a user's own daemons of Docker and containerd listen: those of the user in
+// whose runtime directory path is, or else of one who stands for all.
+func rootless(path string) []string {
 	const directories = "/run/user/"
 	user := "0"
 	if rest, ok := strings.CutPrefix(path, directories); ok {
 		user, _, _ = strings.Cut(rest, "/")
 	}
-	return directories + user + "/docker.sock"
+	own := directories + user
+	return []string{own + "/docker.sock", own + "/docker/containerd/containerd.sock", own + "/containerd/containerd.sock"}
 }
 
-// resolve makes path absolute and resolves the symlinks of as much of it as exists.
-func resolve(path string) string {
+// Resolve makes path absolute and resolves the symlinks of as much of it as exists.
+func Resolve(path string) string {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return filepath.Clean(path)

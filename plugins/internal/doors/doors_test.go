@@ -34,22 +34,24 @@ func TestBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{
-		"/":                    true,
-		"/var/run":             true,
-		"/run":                 true,
-		"/run/docker.sock":     true,
-		"/run/containerd":      true,
-		"/run/docker":          true,
-		"/run/user":            true,
-		"/run/user/1000":       true,
-		"/run/user/1000/other": false,
-		"/run/dockers":         false,
-		dir:                    true, // what DOCKER_HOST names is below it
-		own:                    true,
-		linked:                 true,
-		link:                   true,
-		in("missing/below"):    false,
-		"/usr":                 false,
+		"/":                                true,
+		"/var/run":                         true,
+		"/run":                             true,
+		"/run/docker.sock":                 true,
+		"/run/containerd":                  true,
+		"/run/docker":                      true,
+		"/run/user":                        true,
+		"/run/user/1000":                   true,
+		"/run/user/1000/other":             false,
+		"/run/user/1000/docker/containerd": true,
+		"/run/user/1000/containerd":        true,
+		"/run/dockers":                     false,
+		dir:                                true, // what DOCKER_HOST names is below it
+		own:                                true,
+		linked:                             true,
+		link:                               true,
+		in("missing/below"):                false,
+		"/usr":                             false,
 	} {
 		if got := Behind(path); got != "" != want {
 			t.Errorf("%s: behind it is %q", path, got)

@@ -2,6 +2,7 @@ package smalldisk
 
 import (
 	"errors"
+	"os"
 	"syscall"
 )
 
@@ -11,8 +12,18 @@ func OwnMounts() *syscall.SysProcAttr { return &syscall.SysProcAttr{Unshareflags
 // unshare gives the calling thread mounts of its own.
 func unshare() error { return syscall.Unshare(syscall.CLONE_NEWNS) }
 
-// private keeps the mounts of this process from being seen by others.
-func private() error { return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "") }
+// private keeps the mounts of this thread from being seen by others. It refuses where they are
+// the machine's: there it would cut off everybody else's.
+func private() error {
+	own, err := os.Readlink("/proc/thread-self/ns/mnt")
+	if err != nil {
+		return err
+	}
+	if machine, err := os.Readlink("/proc/1/ns/mnt"); err == nil && own == machine {
+		return errors.New("smalldisk: this thread has the machine's own mounts: begin with Alone or Shared")
+	}
+	return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
+}
 
 // Mount mounts a file system in memory, in a process with mounts of its own. Options are
 // those of tmpfs: "size=1m,nr_inodes=50".

@@ -4,11 +4,26 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/berth-dev/berth/sdk/providertest/smalldisk"
 )
+
+// The machine's own mounts are nobody's to change.
+func TestDisksOfTheMachine(t *testing.T) {
+	if own, err := os.Readlink("/proc/self/ns/mnt"); err != nil {
+		t.Skipf("mounts of a process's own need Linux: %v", err)
+	} else if machine, err := os.Readlink("/proc/1/ns/mnt"); err != nil || own != machine {
+		t.Skipf("this test does not run in the machine's own mounts: %v", err)
+	}
+	for name, err := range map[string]error{"Mount": smalldisk.Mount(t.TempDir(), "size=1m"), "ReadOnly": smalldisk.ReadOnly(t.TempDir())} {
+		if err == nil || !strings.Contains(err.Error(), "begin with Alone or Shared") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
 
 func TestDisks(t *testing.T) {
 	if !smalldisk.Alone(t) {

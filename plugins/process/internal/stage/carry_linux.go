@@ -3,10 +3,12 @@ package stage
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -69,8 +71,8 @@ func (s *shim) newCarrier(control *os.File) *carrier {
 	begun := make(chan struct{})
 	go func() {
 		if s.blank.owned() {
-			runtime.LockOSThread() // for ever: this thread alone is the owner, who may take
-			_ = become(s.blank.UID)
+			runtime.LockOSThread()      // for ever: this thread alone is the owner, who may take
+			_ = become(s.blank.owner()) // or else the namespace is root's, too
 		}
 		close(begun)
 		c.receive()
@@ -226,6 +228,25 @@ func (c *carrier) take(fd int) (int, error) {
 		return -1, unix.ENOSYS
 	}
 	return unix.PidfdGetfd(c.init, fd, 0)
+}
+
+// CantTake tells why no descriptor can be taken out of a process that this one has made; nil
+// when one can. It asks for one of its own, which Yama always grants, and Yama's setting.
+func CantTake() error {
+	self, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return os.NewSyscallError("pidfd_open", err)
+	}
+	defer unix.Close(self)
+	copied, err := unix.PidfdGetfd(self, self, 0)
+	if err != nil {
+		return os.NewSyscallError("pidfd_getfd", err)
+	}
+	unix.Close(copied)
+	if scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && strings.TrimSpace(string(scope)) == "3" {
+		return errors.New("kernel.yama.ptrace_scope is 3")
+	}
+	return nil
 }
 
 // inside makes a file of a connection to the command; nil, and closed, if it is something else.

@@ -96,6 +96,13 @@ func noCores() error {
 	return err
 }
 
+// CoresRefused reports whether this process can give a sandbox the limit by which no program is
+// started for its core dumps.
+func CoresRefused() bool {
+	var own unix.Rlimit
+	return unix.Getrlimit(unix.RLIMIT_CORE, &own) == nil && own.Max > 0
+}
+
 // dropBounding empties the bounding and the ambient set of this thread, from which the
 // command is made.
 func dropBounding(*Order) error {

@@ -23,7 +23,8 @@ const (
 	Seccomp  = "seccomp"
 	Cgroups  = "cgroups"
 	Hidden   = "hidden"  // the init is not to be looked into
-	Owner    = "owner"   // the user namespace is the sandbox's user's own, not root's
+	Owner    = "owner"   // the user namespace is another user's than root
+	Nobody   = "nobody"  // and that is a user that nobody is
 	Ucounts  = "ucounts" // limits of the user namespace
 	Taken    = "taken"   // connections are taken out of the init, and not sent by it
 )

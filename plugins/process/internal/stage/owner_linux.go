@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -9,18 +10,33 @@ import (
 // A user namespace belongs to whoever makes it, and what is used in it is charged to him as
 // well: inotify instances, signals that wait, locked memory, message queues. Were it root's,
 // a sandbox could use up what root's daemons may have of these. See user_namespaces(7), and
-// inc_ucount in kernel/ucount.c. So where the host is root, the sandbox's user makes it.
+// inc_ucount in kernel/ucount.c. And whoever is the owner outside has all capabilities in it,
+// so were it the sandbox's user, every process of the machine that runs as that user could
+// look into the sandbox. So where the host is root, a user makes it that nobody is.
 
 // owned reports whether the namespace is to belong to another user than this process's.
 func (b *Blank) owned() bool { return b.Privileged && b.on(User) && b.on(Owner) }
 
+// owner is the user that nobody is, one for each of the sandboxes' users: in a range that
+// systemd's table of users leaves unused ("Users, Groups, UIDs and GIDs on systemd Systems").
+func (b *Blank) owner() int {
+	if !b.on(Nobody) {
+		return b.UID
+	}
+	const first, most = 0x70000000, 0x0fffffff
+	return first + b.UID&most
+}
+
 // asOwner calls f with the namespace's owner as the effective user of this thread, which must
-// be locked. The thread keeps its capabilities, by which f gives the namespace its users.
+// be locked. The thread keeps its capabilities, by which f gives the namespace its users. In a
+// container whose users are few there may be no such user, and it stays root's.
 func (s *shim) asOwner(f func() error) error {
 	if !s.blank.owned() {
 		return f()
 	}
-	if err := become(s.blank.UID); err != nil {
+	if err := become(s.blank.owner()); errors.Is(err, unix.EINVAL) {
+		return f()
+	} else if err != nil {
 		return err
 	}
 	err := raiseCapabilities()

@@ -56,7 +56,7 @@ func openTrees(o *Order) ([]int, error) {
 		if m.ReadOnly {
 			attr |= readOnly
 		}
-		if err := open("mount", m.Source, cloneResolved, attr); err != nil {
+		if err := open("mount "+m.Name+": its source", m.Source, cloneResolved, attr); err != nil {
 			return fail(err)
 		}
 	}
@@ -76,7 +76,7 @@ func cloneResolved(path string, attr uint64) (fd int, err error) {
 	at, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
 	if errors.Is(err, unix.ELOOP) {
-		return -1, fmt.Errorf("a part of the path has become a symlink since it was resolved: %w", err)
+		return -1, fmt.Errorf("a part of the path has become a symlink since it was resolved; ask again, and let no sandbox write to a directory on the way: %w", err)
 	}
 	if err != nil {
 		return -1, err
