@@ -100,6 +100,8 @@ bench: ## benchmarks; each prints its ratio to something honest in the same run,
 
 check: $(PROTO_TOOLS) $(TOOLS)/staticcheck ## formatting, vet on four platforms, static analysis, generated code
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+	@big=$$(git ls-files -z | xargs -0 -r sh -c 'for f; do [ ! -f "$$f" ] || [ "$$(wc -c <"$$f")" -le 500000 ] || echo "$$f"; done' sh); \
+	  if [ -n "$$big" ]; then echo "over 500 kB, so it was built and not written: $$big"; exit 1; fi
 	@for p in $(PLATFORMS); do echo "vet $$p"; \
 	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet $(PACKAGES) || exit 1; done
 	CGO_ENABLED=0 $(GO) vet -tags chaos,crashpoints ./host/e2e ./sdk/crash
