@@ -39,6 +39,10 @@
 // deadline again under the write lock, so an extension that is on its way to the disk is
 // either honoured or refused, never lost.
 //
+// A write that has not been answered in ten seconds has failed, and may land all the same: a
+// disk that hangs keeps no expiry waiting for longer. What is told and may not be on disk is
+// written again until it is.
+//
 // # What is believed
 //
 // A list or an event only raises the question, and so does a NotFound of Get, or of the call
