@@ -118,6 +118,10 @@ func (c *churner) wait() bool {
 	return pause(c.ctx, between(c.rng, 50*time.Millisecond, 800*time.Millisecond))
 }
 
+// endsAtOnce is the harm of a command that can't be executed: on a busy machine it may be seen
+// to run before.
+const endsAtOnce = "its command ends at once"
+
 // fail asks for what can't run. Nothing may be left of it.
 func (c *churner) fail() {
 	template := []string{"broken", "missing"}[c.rng.IntN(2)]
@@ -125,7 +129,7 @@ func (c *churner) fail() {
 	ctx, cancel := c.call()
 	defer cancel()
 	asked := c.model.try(p)
-	c.model.harm("its command ends at once", p) // on a busy machine it may be seen to run before
+	c.model.harm(endsAtOnce, p)
 	if v, err := c.client.Create(ctx, p.request(template)); err == nil {
 		c.model.runs(v, "create", asked)
 	}

@@ -87,6 +87,9 @@ func (l *lane) noRoom(template string) bool {
 	ctx, cancel := context.WithTimeout(l.ctx, chaosCall)
 	defer cancel()
 	asked := l.model.try(p)
+	if template == "missing" {
+		l.model.harm(endsAtOnce, p)
+	}
 	req := p.request(template)
 	req.AgentID = strings.Repeat("much ", 50)
 	v, err := l.client.Create(ctx, req)
