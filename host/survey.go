@@ -160,6 +160,7 @@ func look(cfg *config.Config, owner string, x lease.Examination, found []surveye
 			case held[sb.ID]:
 			case sb.Owner != owner && !slices.Contains(f.block.Adopt, name):
 				o.foreign++
+			case lifecycle.BeingMade(sb, owner, now, cfg.Lifecycle.CreateTimeout): // a later run sees
 			case known: // the id is another session's: a host says so, and leaves it alone
 			default:
 				// Of a store that is lost or damaged the next one is born later than all there is.

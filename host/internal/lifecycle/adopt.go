@@ -27,6 +27,13 @@ func (e *Engine) adoptable(b *backend, sb provider.Sandbox) bool {
 	return slices.Contains(e.policy.Load().adopt[b.name], name)
 }
 
+// BeingMade reports whether a sandbox of another owner may be one that its host is making at
+// this moment: it was created and has not been started. It is no sandbox that has ended; a later
+// list tells what becomes of it.
+func BeingMade(sb provider.Sandbox, owner string, now time.Time, createTimeout time.Duration) bool {
+	return sb.Owner != owner && sb.State == provider.StateCreated && now.Sub(sb.CreatedAt) <= createTimeout
+}
+
 // adoptAll takes over the sandboxes that judgeOthers has found to be adoptable. Which
 // backend they are on is asked once; without an answer, or when it is another than that of
 // the living sessions, the next sweep tries again.

@@ -170,6 +170,28 @@ func TestPromise6_AdoptsWhomTheOperatorNames(t *testing.T) {
 	})
 }
 
+// A sandbox of another owner that was created and not yet started may be started in a moment:
+// it is not taken for one that has ended. When it never is, it is.
+func TestPromise6_AdoptsNoneThatIsBeingMade(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.adopt = map[string][]string{"mem": {"old"}}
+		for _, id := range []string{id1, id2} {
+			w.mem.Put(provider.Sandbox{ID: "of " + id, Owner: "old", SessionID: id, State: provider.StateCreated,
+				CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)})
+		}
+		w.start()
+		w.boxes(2)
+		w.orphans()
+		w.mem.SetState("of "+id1, provider.StateRunning)
+		w.pass(time.Minute)
+		w.status(id1, lifecycle.StatusRunning)
+		w.boxes(2)
+		w.pass(2 * time.Minute)
+		w.ended(id2, lease.Exited)
+		w.boxes(1)
+	})
+}
+
 // One that comes while the host runs, and one whose owner is named by a reload.
 func TestAdoptLater(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {

@@ -39,6 +39,7 @@ func (e *Engine) judgeOthers(b *backend, listed map[string]provider.Sandbox, unr
 		switch {
 		case held[id], e.claimed(sb):
 			delete(b.orphans, id)
+		case e.adoptable(b, sb) && BeingMade(sb, e.owner, time.Now(), e.limits().CreateTimeout):
 		case e.adoptable(b, sb):
 			adopt = append(adopt, sb)
 		case sb.Owner != e.owner:
