@@ -57,8 +57,8 @@ func (l *lane) fillDisk() bool {
 	}
 	// What the store has free within its file has to go first. Each record is in a page of its
 	// own, most likely, so many are asked for at a time; all but one of what costs no sandbox.
-	var failed atomic.Bool
-	for end := time.Now().Add(between(l.rng, time.Second, 6*time.Second)); time.Now().Before(end) && l.pause(50*time.Millisecond); {
+	refused := l.whileFull(func() bool {
+		var failed atomic.Bool
 		var asking sync.WaitGroup
 		for i := range 16 {
 			asking.Go(func() {
@@ -68,7 +68,8 @@ func (l *lane) fillDisk() bool {
 			})
 		}
 		asking.Wait()
-	}
+		return failed.Load()
+	})
 	revived := true
 	if l.rng.IntN(3) == 0 { // dies while the disk is full
 		l.killHost()
@@ -77,7 +78,20 @@ func (l *lane) fillDisk() bool {
 		}
 	}
 	_ = os.Remove(path)
-	return revived && l.revive() && failed.Load()
+	return revived && l.revive() && refused
+}
+
+// whileFull asks for as long as a disk is to be full, and until it was refused for that once:
+// on a busy machine this may take longer. It reports whether it was.
+func (l *lane) whileFull(ask func() bool) (refused bool) {
+	begun, drawn := time.Now(), between(l.rng, time.Second, 6*time.Second)
+	for {
+		took := time.Since(begun)
+		if took > drawn && (refused || took > 20*time.Second) || !l.pause(50*time.Millisecond) {
+			return refused
+		}
+		refused = ask() || refused
+	}
 }
 
 // noRoom asks for a session, and reports whether that was refused because there was no room

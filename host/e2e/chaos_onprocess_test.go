@@ -299,18 +299,19 @@ func (g *processGround) fillDisk() bool {
 	if fill(path) != nil {
 		return false
 	}
-	failed, dies := false, l.rng.IntN(3) == 0
-	for end := time.Now().Add(between(l.rng, time.Second, 6*time.Second)); time.Now().Before(end) && l.pause(50*time.Millisecond); {
-		failed = l.noRoom("default") || failed
+	dies := l.rng.IntN(3) == 0
+	refused := l.whileFull(func() bool {
+		failed := l.noRoom("default")
 		if dies && failed {
 			dies = false
 			l.signalPlugin(syscall.SIGKILL)
 		}
-	}
+		return failed
+	})
 	if err := os.Remove(path); err != nil {
 		l.broke("no room is made: %v", err)
 	}
-	return failed
+	return refused
 }
 
 // gone takes the directory away with its parent, as when its file system is not mounted.
