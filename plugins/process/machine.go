@@ -183,8 +183,11 @@ func (m *machine) limitations() []provider.Limitation {
 	if groups, err := os.Getgroups(); !root && err == nil && hasOther(groups, os.Getegid()) {
 		tell("groups", "the host runs as a user with supplementary groups, which the kernel does not let it drop: sandboxes keep them, and with them the right to files and sockets of those groups in their mounts")
 	}
-	if pattern, err := os.ReadFile(corePattern); !root && err == nil && strings.HasPrefix(string(pattern), "|") && !stage.CoresRefused() {
+	if pattern, err := os.ReadFile(corePattern); err == nil && strings.HasPrefix(string(pattern), "|") && stage.CantRefuseCores() {
 		tell("cores", "the host's own limit of core dumps is 0, and it can't raise it: a crash in a sandbox starts the program that "+corePattern+" names; give the host LimitCORE=1 or more (ulimit -Hc)")
+	}
+	if uid, _, err := parseUser(defaultUser); root && err == nil && !stage.OwnerMapped(uid) {
+		tell("owner", "this host's user namespace has no spare user ids (a container with few of them): what sandboxes use of inotify instances, pending signals and such is charged to the host's root, who may run out of them")
 	}
 	if why := stage.CantTake(); why != nil {
 		tell("endpoints", fmt.Sprintf("connections can't be taken out of a sandbox (%v), and are sent: one sandbox can keep the others of its user from being reached; allow pidfd_getfd, and a kernel.yama.ptrace_scope below 3", why))

@@ -48,26 +48,38 @@ func PrepareRunDir(stateDir string) (string, error) {
 	if err := CheckRunDir(dir); err != nil {
 		return "", err
 	}
+	sweepElsewhere(dir)
+	return dir, nil
+}
+
+// sweepElsewhere removes what stood in for a run directory. What can't be removed stays: the
+// next start needs nothing of it.
+func sweepElsewhere(dir string) {
+	own := standIn(dir)
 	for _, base := range elsewhere() {
-		left, err := filepath.Glob(filepath.Join(base, standIn(dir)+"*"))
-		for _, d := range left {
-			if private(d) {
-				err = errors.Join(err, os.RemoveAll(d))
+		entries, _ := os.ReadDir(base)
+		for _, e := range entries {
+			if path := filepath.Join(base, e.Name()); strings.HasPrefix(e.Name(), own) && private(path) {
+				_ = os.RemoveAll(path)
 			}
 		}
-		if err != nil {
-			return "", fmt.Errorf("launch: run directory: the leftovers of a former host can't be removed: %w", err)
-		}
 	}
-	return dir, nil
 }
 
 // elsewhere are the directories for sockets while the run directory has no room.
 func elsewhere() []string { return []string{os.TempDir(), "/dev/shm"} }
 
 // standIn is how the names of the directories elsewhere begin that stand in for a run directory.
+// It is that of the directory and not of its path: in two containers that share /dev/shm the same
+// path is another directory each, with a host that lives.
 func standIn(runDir string) string {
-	return fmt.Sprintf("berth-%.6x-", sha256.Sum256([]byte(runDir)))
+	var id string
+	if info, err := os.Stat(runDir); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			id = fmt.Sprint(st.Dev, " ", st.Ino)
+		}
+	}
+	return fmt.Sprintf("berth-%.6x-", sha256.Sum256([]byte(id)))
 }
 
 // empty removes what is in a directory.

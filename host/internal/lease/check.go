@@ -48,7 +48,10 @@ func check(r io.ReaderAt, size int64) (undone string, err error) {
 	if err := c.tree(m.root, nil, nil, 0); err != nil {
 		return "", err
 	}
-	return m.other, c.freelist()
+	if err := c.freelist(); err != nil {
+		return "", err
+	}
+	return m.other, nil
 }
 
 // page reads a page with its overflow, and marks it as used.

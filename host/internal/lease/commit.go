@@ -37,6 +37,11 @@ func (s *FileStore) submit(ctx context.Context, op string, w write) error {
 	case err := <-w.done: // always comes: the committer answers what it has taken
 		return storeError(op, w.key, err)
 	case <-ctx.Done():
+	}
+	select {
+	case err := <-w.done: // this process was stopped for longer than the write took
+		return storeError(op, w.key, err)
+	default:
 		return storeError(op, w.key, fmt.Errorf("the write may still land: %w", ctx.Err()))
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/berth-dev/berth/host/internal/lease"
 	"github.com/berth-dev/berth/sdk/crash"
+	"github.com/berth-dev/berth/sdk/provider"
 )
 
 // amend changes a session's record: f edits a copy, which is written to disk and then
@@ -86,9 +87,13 @@ func (e *Engine) show(s *session, rec lease.Record, unsaved bool, also func()) {
 	})
 }
 
-// saveUnsaved writes the records that are newer than what is on disk, or may be. The first
-// that can't be written ends it: the others would wait as long, for the same answer.
+// saveUnsaved writes the records that are newer than what is on disk, or may be, and asks a
+// disk that hangs whether it still does. When the store can't write, the others would hear the
+// same.
 func (e *Engine) saveUnsaved(ctx context.Context) {
+	if e.hangs.Load() && e.probe(ctx) != nil {
+		return
+	}
 	for _, s := range e.all() {
 		s.mu.Lock()
 		unsaved := s.unsaved
@@ -96,7 +101,7 @@ func (e *Engine) saveUnsaved(ctx context.Context) {
 		if unsaved && take(ctx, s.write) == nil {
 			err := e.save(ctx, s)
 			release(s.write)
-			if err != nil {
+			if class := provider.ClassOf(err); class == provider.Unavailable || class == provider.Canceled {
 				return
 			}
 		}

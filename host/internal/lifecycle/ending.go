@@ -62,7 +62,7 @@ func (e *Engine) prune(s *session) {
 	if !e.current(s) {
 		return
 	}
-	err := e.inTime(e.base, s.id, func(ctx context.Context) error { return e.store.Delete(ctx, s.id) })
+	err := e.write(e.base, s.id, func(ctx context.Context) error { return e.store.Delete(ctx, s.id) })
 	if err == nil {
 		err = crash.Point("host.prune.forgotten")
 	}

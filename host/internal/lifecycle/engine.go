@@ -71,6 +71,7 @@ type Engine struct {
 	observer Observer
 	log      *slog.Logger
 	clock    *clock
+	hangs    atomic.Bool // the disk of the leases does
 	started  time.Time
 
 	hub      hub

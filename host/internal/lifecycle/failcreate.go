@@ -36,7 +36,7 @@ func (e *Engine) failCreate(life context.Context, s *session, b *backend, err er
 		if r.State == lease.Deleting {
 			return errDeleted
 		}
-		r.State, r.Reason, r.Cause = lease.Deleting, lease.Failed, why
+		r.State, r.Reason, r.Cause = lease.Deleting, lease.Failed, clip(why, maxCause)
 		return nil
 	}
 	asked := rec.Identity != "" // the lease was written, so a create may have been sent

@@ -107,7 +107,7 @@ func (e *Engine) recoverAbsent(ctx context.Context, s *session, b *backend, rec 
 func (e *Engine) recoverFailed(ctx context.Context, s *session, cause string) error {
 	err := e.amendAnyway(s, func(r *lease.Record) error {
 		if r.State == lease.Creating {
-			r.State, r.Reason, r.Cause = lease.Deleting, lease.Failed, cause
+			r.State, r.Reason, r.Cause = lease.Deleting, lease.Failed, clip(cause, maxCause)
 		}
 		return nil
 	})

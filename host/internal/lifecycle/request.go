@@ -127,6 +127,10 @@ func plainText(s string, limit int) error {
 	return nil
 }
 
+// maxCause is how much of an error's text a record keeps, in bytes. A plugin's may be of any
+// length, and a record that is too long could never be written.
+const maxCause = 4 << 10
+
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s

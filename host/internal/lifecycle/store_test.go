@@ -3,12 +3,14 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/berth-dev/berth/host/internal/lease"
 	"github.com/berth-dev/berth/host/internal/lifecycle"
+	"github.com/berth-dev/berth/sdk/provider"
 	"github.com/berth-dev/berth/sdk/providertest/mem"
 )
 
@@ -112,26 +114,73 @@ func TestStoreIsSlow(t *testing.T) {
 func TestPromise2_ExpiresWhileTheDiskHangs(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		var due time.Time
-		for i := range 20 { // more than may be reaped at once
+		for i := range 200 { // many more than may be reaped at once
 			due = w.create(simID(i)).ExpiresAt
 		}
 		lives := w.create(id1)
 		_, err := w.engine.Extend(t.Context(), id1, by(5*time.Minute))
 		w.must(err)
 		release := w.store.Hold()
-		w.pass(time.Until(due) + 50*time.Second)
+		w.pass(time.Until(due) + 15*time.Second)
 		if boxes := w.boxes(1); boxes[0].ID != lives.SandboxID {
 			t.Errorf("left is %s, want %s", boxes[0].ID, lives.SandboxID)
 		}
 		_, err = w.engine.Extend(t.Context(), id1, by(time.Minute))
 		failed(t, err, lifecycle.CodeUnavailable, "the disk has not answered for 10s")
 		release()
-		w.pass(3 * time.Second)
+		w.pass(13 * time.Second) // the probe under way ends in ten
 		if rec := record(t, w.store, simID(0)); rec.State != lease.Ended || rec.Reason != lease.Expired {
 			t.Errorf("on disk: %+v", rec)
 		}
 		if s, err := w.engine.Extend(t.Context(), id1, by(time.Minute)); err != nil || !s.ExpiresAt.Equal(lives.ExpiresAt.Add(6*time.Minute)) {
 			t.Errorf("extended until %v, %v", s.ExpiresAt, err)
+		}
+	})
+}
+
+// picky is a store that refuses the end of one session for good.
+type picky struct {
+	lease.Store
+	refuses string
+}
+
+func (p picky) Put(ctx context.Context, rec lease.Record) error {
+	if rec.SessionID == p.refuses && rec.State == lease.Ended {
+		return &provider.Error{Class: provider.InvalidArgument, Message: "the record is too long"}
+	}
+	return p.Store.Put(ctx, rec)
+}
+
+// A record that can never be written keeps no other off the disk.
+func TestUnsavedBesideOneThatIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.options = func(o *lifecycle.Options) { o.Store = picky{o.Store, simID(0)} }
+		w.start()
+		for i := range 20 {
+			w.create(simID(i))
+		}
+		w.store.Fail(leaseFault(0))
+		for i := range 20 {
+			w.must(w.engine.Delete(t.Context(), simID(i)))
+		}
+		w.store.Clear()
+		w.pass(3 * time.Second)
+		for i := range 20 {
+			if rec := record(t, w.store, simID(i)); (rec.State == lease.Ended) != (i > 0) {
+				t.Errorf("session %d is %q on disk", i, rec.State)
+			}
+		}
+	})
+}
+
+// What a provider says of a failure may be of any length; the record keeps its beginning.
+func TestCauseIsClipped(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.mem.Fail(mem.Create, mem.Fault{Times: 1, Err: &provider.Error{Class: provider.Internal, Message: strings.Repeat("boom ", 1<<18)}})
+		_, err := w.engine.Create(t.Context(), request(id1))
+		failed(t, err, lifecycle.CodeSandboxStartFailed, "boom boom")
+		if rec := record(t, w.store, id1); rec.State != lease.Ended || len(rec.Cause) > 5000 || !strings.Contains(rec.Ended.Message, "boom boom") {
+			t.Errorf("%q, a cause of %d bytes", rec.State, len(rec.Cause))
 		}
 	})
 }

@@ -96,11 +96,16 @@ func noCores() error {
 	return err
 }
 
-// CoresRefused reports whether this process can give a sandbox the limit by which no program is
-// started for its core dumps.
-func CoresRefused() bool {
+// CantRefuseCores reports whether this process can't give a sandbox the limit by which no program
+// is started for its core dumps: its own is below, and it may not raise it; see setrlimit(2).
+func CantRefuseCores() bool {
 	var own unix.Rlimit
-	return unix.Getrlimit(unix.RLIMIT_CORE, &own) == nil && own.Max > 0
+	if unix.Getrlimit(unix.RLIMIT_CORE, &own) != nil || own.Max > 0 {
+		return false
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	return unix.Capget(&header, &data[0]) != nil || data[0].Effective&(1<<unix.CAP_SYS_RESOURCE) == 0
 }
 
 // dropBounding empties the bounding and the ambient set of this thread, from which the

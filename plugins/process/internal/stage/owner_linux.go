@@ -2,7 +2,9 @@ package stage
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +27,23 @@ func (b *Blank) owner() int {
 	}
 	const first, most = 0x70000000, 0x0fffffff
 	return first + b.UID&most
+}
+
+// OwnerMapped reports whether there is such a user in this process's own user namespace; see
+// uid_map in user_namespaces(7).
+func OwnerMapped(uid int) bool {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	return err != nil || mapped(string(text), (&Blank{UID: uid}).owner())
+}
+
+func mapped(uidMap string, uid int) bool {
+	for line := range strings.Lines(uidMap) {
+		var inside, outside, count int
+		if n, _ := fmt.Sscan(line, &inside, &outside, &count); n == 3 && uid >= inside && uid-inside < count {
+			return true
+		}
+	}
+	return false
 }
 
 // asOwner calls f with the namespace's owner as the effective user of this thread, which must
