@@ -49,7 +49,7 @@ func reloadUnderLoad(t *testing.T, on kind) {
 	d := s.serve(world.bin)
 	kept := []host.Session{d.made(chat()), d.made(chat())}
 	short := chat()
-	short.TTL = 8 * time.Second
+	short.TTL = 12 * time.Second
 	expiring := d.made(short)
 
 	ctx, stop := context.WithCancel(t.Context())

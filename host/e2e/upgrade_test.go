@@ -56,13 +56,13 @@ func upgrade(t *testing.T, on kind) {
 			bin := newer(t, s)
 			d := s.serve(world.bin)
 			brief := chat()
-			brief.TTL = 6 * time.Second
+			brief.TTL = 14 * time.Second
 			list := []host.Session{d.made(chat()), d.made(chat()), d.made(brief)}
 			var err error
 			if list[0], err = d.Extend(t.Context(), list[0].ID, host.ExtendRequest{By: time.Hour}); err != nil {
 				t.Fatal(err)
 			}
-			if list[2], err = d.Extend(t.Context(), list[2].ID, host.ExtendRequest{By: 14 * time.Second}); err != nil {
+			if list[2], err = d.Extend(t.Context(), list[2].ID, host.ExtendRequest{By: 6 * time.Second}); err != nil {
 				t.Fatal(err)
 			}
 			halted, err := d.Stop(t.Context(), d.made(chat()).ID)
