@@ -2,6 +2,7 @@ package smalldisk
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 )
@@ -12,14 +13,18 @@ func OwnMounts() *syscall.SysProcAttr { return &syscall.SysProcAttr{Unshareflags
 // unshare gives the calling thread mounts of its own.
 func unshare() error { return syscall.Unshare(syscall.CLONE_NEWNS) }
 
-// private keeps the mounts of this thread from being seen by others. It refuses where they are
-// the machine's: there it would cut off everybody else's.
+// private keeps the mounts of this thread from being seen by others. It refuses where it shares
+// them with whoever has started this process: there it would cut off what is not the test's.
 func private() error {
 	own, err := os.Readlink("/proc/thread-self/ns/mnt")
 	if err != nil {
 		return err
 	}
-	if machine, err := os.Readlink("/proc/1/ns/mnt"); err == nil && own == machine {
+	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", os.Getppid()))
+	if err != nil {
+		return err
+	}
+	if own == theirs {
 		return errors.New("smalldisk: this thread has the machine's own mounts: begin with Alone or Shared")
 	}
 	return syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")

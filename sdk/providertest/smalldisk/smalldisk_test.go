@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,10 +14,8 @@ import (
 
 // The machine's own mounts are nobody's to change.
 func TestDisksOfTheMachine(t *testing.T) {
-	if own, err := os.Readlink("/proc/self/ns/mnt"); err != nil {
-		t.Skipf("mounts of a process's own need Linux: %v", err)
-	} else if machine, err := os.Readlink("/proc/1/ns/mnt"); err != nil || own != machine {
-		t.Skipf("this test does not run in the machine's own mounts: %v", err)
+	if runtime.GOOS != "linux" {
+		t.Skip("mounts of a process's own need Linux")
 	}
 	for name, err := range map[string]error{"Mount": smalldisk.Mount(t.TempDir(), "size=1m"), "ReadOnly": smalldisk.ReadOnly(t.TempDir())} {
 		if err == nil || !strings.Contains(err.Error(), "begin with Alone or Shared") {
