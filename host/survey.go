@@ -133,14 +133,10 @@ func look(cfg *config.Config, owner string, x lease.Examination, found []surveye
 		}
 		gone := f.report.Identity != "" && rec.Identity != "" && rec.Identity != f.report.Identity &&
 			configured && f.block.AcceptBackend == f.report.Identity // so the operator says
-		v := viewOf(rec)
-		reason := endOf(rec, now)
-		if gone {
-			reason = lease.Lost
-		}
+		v, reason := viewOf(rec), endOf(rec, now)
 		switch {
 		case gone:
-			o.Ended = append(o.Ended, ended(v, reason, now))
+			o.Ended = append(o.Ended, ended(v, lease.Lost, now))
 		case reason == "" && rec.State != lease.Stopping:
 			o.Living++
 		case !configured:

@@ -171,6 +171,9 @@ func TestDropIn(t *testing.T) {
 		}
 	}
 	calls := strings.Fields(strings.Join(d["Service.SystemCallFilter"], " "))
+	if slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "~") }) {
+		t.Errorf("SystemCallFilter takes something away: %q", calls)
+	}
 	for _, want := range []string{"@mount", "sethostname", "seccomp", "landlock_restrict_self", "pidfd_open", "pidfd_getfd"} {
 		if !slices.Contains(calls, want) {
 			t.Errorf("SystemCallFilter has no %s: %q", want, calls)
